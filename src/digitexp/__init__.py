@@ -1,0 +1,1 @@
+"""digitexp: hyperparameter experiments on handwritten digits."""

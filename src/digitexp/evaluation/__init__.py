@@ -1,0 +1,1 @@
+"""What a run scored, and what the scores of several runs support."""

@@ -1,0 +1,297 @@
+"""Every setting's name, type and range, as dataclasses. The values live in conf/, never here.
+
+Each class checks its own settings in `check(at)`, where `at` is its dotted path; config.py calls them all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Optional
+
+from omegaconf import MISSING
+
+from digitexp import registry
+from digitexp.errors import ConfigError, nearest
+
+# ruff: noqa: UP045  (OmegaConf reads `Optional[int]` in a schema in every version, `int | None` only in the newest)
+
+
+def require(condition: bool, path: str, found: object, allowed: str) -> None:
+    """Refuse a value that is out of range."""
+    if not condition:
+        shown = "null" if found is None else found
+        raise ConfigError(f"{path}={shown}: must be {allowed}.")
+
+
+def choose(path: str, name: str, known: Mapping[str, Any]) -> None:
+    """Refuse a name that is not among the known ones."""
+    if name not in known:
+        raise ConfigError(f"{path}={name}: no such choice; allowed are {', '.join(known)}.{nearest(str(name), known)}")
+
+
+@dataclass
+class Data:
+    """Where the images come from and how they are divided; `validation` and `test` are shares of the images."""
+
+    name: str = MISSING
+    path: Optional[str] = MISSING
+    limit: Optional[int] = MISSING
+    validation: float = MISSING
+    test: Optional[float] = MISSING
+    split_seed: int = MISSING
+    classes: list[str] = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.name", self.name, dict.fromkeys(["digits", "mnist"]))
+        if self.name == "digits":
+            require(self.path is None, f"{at}.path", self.path,
+                     "null with data=digits, which reads no file (data=mnist does)")  # fmt: skip
+            require(self.test is not None and 0 < self.test < 1, f"{at}.test", self.test, "a share between 0 and 1")
+        else:
+            require(self.test is None, f"{at}.test", self.test, "null with data=mnist, which has its own test set")
+        require(self.limit is None or self.limit > 0, f"{at}.limit", self.limit, "a number of images, or null for all")
+        require(0 <= self.validation < 1, f"{at}.validation", self.validation, "a share from 0 to below 1")
+        require(self.split_seed >= 0, f"{at}.split_seed", self.split_seed, "a whole number from 0")
+
+    @property
+    def evaluation_sets(self) -> tuple[str, ...]:
+        """The names of the sets on which a run is scored."""
+        return ("val", "test") if self.validation else ("test",)
+
+
+@dataclass
+class Layer:
+    """A dense layer; `units: 0` means that it is absent."""
+
+    units: int = MISSING
+    activation: str = MISSING
+    dropout: float = MISSING
+
+    def check(self, at: str) -> None:
+        require(self.units >= 0, f"{at}.units", self.units, "a number of neurons, 0 for no such layer")
+        _check_layer(self, at)
+
+
+@dataclass
+class Head(Layer):
+    """A dense layer after the convolutions; `units: 0` means that it is absent."""
+
+    batch_normalization: bool = MISSING
+
+
+@dataclass
+class Convolution:
+    """A convolution, then pooling and dropout; `filters: 0` means that all of it is absent, `pool: 0` its pooling."""
+
+    filters: int = MISSING
+    kernel_size: int = MISSING
+    padding: str = MISSING
+    activation: str = MISSING
+    pool: int = MISSING
+    dropout: float = MISSING
+    batch_normalization: bool = MISSING
+
+    def check(self, at: str) -> None:
+        require(self.filters >= 0, f"{at}.filters", self.filters, "a number of filters, 0 for no such layer")
+        require(1 <= self.kernel_size <= 28, f"{at}.kernel_size", self.kernel_size, "pixels, from 1 to 28")
+        choose(f"{at}.padding", self.padding, dict.fromkeys(["valid", "same"]))
+        require(
+            self.pool == 0 or 2 <= self.pool <= 28, f"{at}.pool", self.pool, "pixels, from 2 to 28, or 0 for no pooling"
+        )
+        _check_layer(self, at)
+
+
+def _check_layer(layer: Layer | Convolution, at: str) -> None:
+    choose(f"{at}.activation", layer.activation, registry.ACTIVATIONS)
+    require(0 <= layer.dropout < 1, f"{at}.dropout", layer.dropout, "a share from 0 to below 1")
+
+
+@dataclass
+class Dense:
+    """Dense layers on the 784 pixels, then one output per class."""
+
+    kind: str = MISSING
+    layer_1: Layer = MISSING
+    layer_2: Layer = MISSING
+    layer_3: Layer = MISSING
+    layer_4: Layer = MISSING
+
+
+@dataclass
+class Cnn:
+    """Convolutions, a dense head, then one output per class."""
+
+    kind: str = MISSING
+    conv_1: Convolution = MISSING
+    conv_2: Convolution = MISSING
+    conv_3: Convolution = MISSING
+    conv_4: Convolution = MISSING
+    conv_5: Convolution = MISSING
+    conv_6: Convolution = MISSING
+    head_1: Head = MISSING
+    head_2: Head = MISSING
+    head_3: Head = MISSING
+
+
+registry.NETWORKS["dense"] = registry.Entry("dense", schema=Dense)
+registry.NETWORKS["cnn"] = registry.Entry("cnn", schema=Cnn)
+
+
+@dataclass
+class Optimizer:
+    """One of Keras' optimizers, or a registered one. A setting that is null has Keras' default."""
+
+    name: str = MISSING
+    learning_rate: Optional[float] = MISSING
+    momentum: Optional[float] = MISSING
+    nesterov: Optional[bool] = MISSING
+    beta_1: Optional[float] = MISSING
+    beta_2: Optional[float] = MISSING
+    epsilon: Optional[float] = MISSING
+    rho: Optional[float] = MISSING
+    amsgrad: Optional[bool] = MISSING
+    centered: Optional[bool] = MISSING
+    initial_accumulator_value: Optional[float] = MISSING
+    learning_rate_power: Optional[float] = MISSING
+    l1_regularization_strength: Optional[float] = MISSING
+    l2_regularization_strength: Optional[float] = MISSING
+    l2_shrinkage_regularization_strength: Optional[float] = MISSING
+    beta: Optional[float] = MISSING
+    beta_2_decay: Optional[float] = MISSING
+    epsilon_1: Optional[float] = MISSING
+    epsilon_2: Optional[float] = MISSING
+    clip_threshold: Optional[float] = MISSING
+    relative_step: Optional[bool] = MISSING
+    adam_beta_1: Optional[float] = MISSING
+    adam_beta_2: Optional[float] = MISSING
+    adam_weight_decay: Optional[float] = MISSING
+    adam_lr_ratio: Optional[float] = MISSING
+    ns_steps: Optional[int] = MISSING
+    weight_decay: Optional[float] = MISSING
+    clipnorm: Optional[float] = MISSING
+    clipvalue: Optional[float] = MISSING
+    global_clipnorm: Optional[float] = MISSING
+    gradient_accumulation_steps: Optional[int] = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.name", self.name, registry.OPTIMIZERS)
+        require(self.learning_rate is None or self.learning_rate > 0, f"{at}.learning_rate", self.learning_rate,
+                 "a rate above 0, or null for Keras' default")  # fmt: skip
+        taken = registry.OPTIMIZERS[self.name].settings
+        for setting, value in self.settings.items():
+            if setting not in taken:
+                raise ConfigError(
+                    f"optimizer.{setting}={value}: {self.name} has no {setting}; it has {', '.join(taken)}. "
+                    f"In a sweep over optimizers, say when: {{optimizer.name: [...]}}."
+                )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that were given a value, by name."""
+        return {
+            field.name: value
+            for field in fields(self)
+            if field.name != "name" and (value := getattr(self, field.name)) is not None
+        }
+
+
+@dataclass
+class Training:
+    """How long and in which steps a network trains."""
+
+    epochs: int = MISSING
+    batch_size: int = MISSING
+
+    def check(self, at: str) -> None:
+        require(self.epochs >= 1, f"{at}.epochs", self.epochs, "a whole number from 1")
+        require(self.batch_size >= 1, f"{at}.batch_size", self.batch_size, "a number of images from 1")
+
+
+@dataclass
+class Evaluation:
+    """What is measured on every evaluation set, besides accuracy and loss: names of registered metrics."""
+
+    metrics: list[str] = MISSING
+
+    def check(self, at: str) -> None:
+        for name in self.metrics:
+            choose(f"{at}.metrics", name, registry.METRICS)
+
+
+METHODS = ("grid", "one_at_a_time", "zip", "random")
+
+
+@dataclass
+class Search:
+    """The question: which settings are varied, how, and by which measure they are ranked."""
+
+    name: Optional[str] = MISSING
+    method: str = MISSING
+    objective: Optional[str] = MISSING
+    repeats: int = MISSING
+    trials: int = MISSING
+    space: dict[str, Any] = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.method", self.method, dict.fromkeys(METHODS))
+        require(self.repeats >= 1, f"{at}.repeats", self.repeats, "a number of seeds from 1")
+        require(self.trials >= 1, f"{at}.trials", self.trials, "a number of trials from 1")
+        require(self.objective is not None or self.method != "random", f"{at}.objective", "null",
+                 "random search ranks its trials; name a measure such as val/accuracy")  # fmt: skip
+
+
+@dataclass
+class Tracking:
+    """Where MLflow keeps the runs, and which runs get pictures: all, or only the best trial's."""
+
+    uri: Optional[str] = MISSING
+    pictures: str = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.pictures", self.pictures, dict.fromkeys(["all", "best"]))
+
+
+@dataclass
+class Plan:
+    """`digitexp plan`: `measure` times two batches of every network instead of using recorded runs."""
+
+    measure: bool = MISSING
+
+
+@dataclass
+class Ui:
+    """`digitexp ui`."""
+
+    port: int = MISSING
+
+
+@dataclass
+class Config:
+    """All settings of one run, and of the sweep that it belongs to."""
+
+    seed: int = MISSING
+    extensions: list[str] = MISSING
+    data: Data = MISSING
+    model: Any = MISSING
+    optimizer: Optimizer = MISSING
+    loss: str = MISSING
+    training: Training = MISSING
+    evaluation: Evaluation = MISSING
+    search: Search = MISSING
+    tracking: Tracking = MISSING
+    plan: Plan = MISSING
+    ui: Ui = MISSING
+
+    def check(self, at: str) -> None:
+        require(self.seed >= 1, "seed", self.seed, "a whole number from 1")
+        choose("loss", self.loss, registry.LOSSES)
+        objective = self.search.objective
+        if objective is None:
+            return
+        metrics = ["accuracy", "loss", *self.evaluation.metrics]
+        allowed = [f"{part}/{metric}" for part in self.data.evaluation_sets if part != "test" for metric in metrics]
+        if objective not in allowed:
+            why = "nothing is chosen by the test set" if objective.startswith("test/") else "this data cannot give it"
+            offer = (
+                f"allowed are {', '.join(allowed)}" if allowed else "with data.validation=0 there is none to choose by"
+            )
+            raise ConfigError(f"search.objective={objective}: {why}; {offer}, or null.{nearest(objective, allowed)}")
