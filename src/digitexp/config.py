@@ -5,12 +5,14 @@ Both refuse an unknown name, a wrong type or an impossible value with a ConfigEr
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from copy import deepcopy
+from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
 from digitexp import registry
 from digitexp.errors import ConfigError
@@ -29,88 +31,121 @@ def check(cfg: DictConfig) -> Config:
         )
     registry.load(list(extensions or []))
     model = cfg.get("model")
-    kind = model.get("kind") if isinstance(model, DictConfig) else model
-    choose("model.kind", str(kind), registry.NETWORKS)
+    kind = str(model.get("kind") if isinstance(model, DictConfig) else model)
+    choose("model.kind", kind, registry.NETWORKS)
+    network = registry.NETWORKS[kind].schema
+    assert network is not None
+    _refuse_unknown(cfg, Config, network, "")
     schema = OmegaConf.structured(Config)
-    schema.model = OmegaConf.structured(registry.NETWORKS[str(kind)].schema)
-    _refuse_unknown(cfg, schema, "")
+    schema.model = OmegaConf.structured(network)
     try:
-        return _checked(OmegaConf.merge(schema, cfg))
+        config: Config = OmegaConf.to_object(OmegaConf.merge(schema, cfg))  # type: ignore[assignment]
     except OmegaConfBaseException as error:
-        raise _readable(error) from error
+        raise _readable(error, network) from error
+    _check_section(config, "")
+    return config
 
 
 def change(config: Config, values: Mapping[str, Any]) -> Config:
     """A copy of `config` with other values; `values` maps dotted paths such as `model.layer_1.units`."""
-    node = OmegaConf.structured(config)
+    changed = deepcopy(config)
     for path, value in values.items():
-        type_of(config, path)
-        try:
-            OmegaConf.update(node, path, value)
-        except OmegaConfBaseException as error:
-            raise _readable(error, path) from error
-    return _checked(node)
+        group, _, name = path.rpartition(".")
+        section: Any = changed
+        value = convert(path, value, type_of(path, type(config.model)))
+        for part in group.split(".") if group else ():
+            section = getattr(section, part)
+        setattr(section, name, value)
+    _check_section(changed, "")
+    return changed
 
 
-def _checked(node: Any) -> Config:
-    config: Config = OmegaConf.to_object(node)  # type: ignore[assignment]
-    _check_section(config, "")
-    return config
+def convert(path: str, value: Any, hint: Any) -> Any:
+    """`value` as the declared type, else ConfigError; a whole number may stand for a number, nothing else does."""
+    kind, optional = plain(hint)
+    if value is None and optional:
+        return None
+    fits = isinstance(value, (int, float) if kind is float else kind) and isinstance(value, bool) == (kind is bool)
+    if not fits:
+        shown = "null" if value is None else f"{value!r} ({type(value).__name__})"
+        raise ConfigError(f"{path}: found {shown}; must be {type_name(hint)}.")
+    return float(value) if kind is float else value
+
+
+def plain(hint: Any) -> tuple[type, bool]:
+    """The type itself, and whether null is allowed: `Optional[int]` is (int, True)."""
+    if get_origin(hint) in (Union, UnionType):
+        return next(part for part in get_args(hint) if part is not type(None)), True
+    return get_origin(hint) or hint, False
+
+
+def type_name(hint: Any) -> str:
+    """The type in words: `Optional[int]` is "a whole number or null"."""
+    kind, optional = plain(hint)
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", list: "a list"}
+    return names.get(kind, kind.__name__) + (" or null" if optional else "")
 
 
 def _check_section(section: Any, at: str) -> None:
     for field in fields(section):
         value = getattr(section, field.name)
         if is_dataclass(value):
-            _check_section(value, f"{at}.{field.name}".lstrip("."))
+            _check_section(value, _join(at, field.name))
     if hasattr(section, "check"):
         section.check(at)
 
 
-def _refuse_unknown(cfg: Any, schema: Any, at: str) -> None:
-    for key in cfg if isinstance(cfg, DictConfig) and not cfg._is_missing() else ():
-        path = f"{at}.{key}".lstrip(".")
-        if key not in schema:
-            names = [str(name) for name in schema]
-            near = [f"{at}.{name}".lstrip(".") for name in get_close_matches(str(key), names, n=2)]
-            raise ConfigError(_unknown(path, at, names, near))
-        child = schema._get_node(key)
-        if isinstance(child, DictConfig) and path != "search.space" and not child._is_missing():
-            _refuse_unknown(cfg._get_node(key), child, path)
+def _refuse_unknown(cfg: Any, schema: type, network: type, at: str) -> None:
+    hints = get_type_hints(schema)
+    for key in cfg if isinstance(cfg, DictConfig) else ():
+        path = _join(at, str(key))
+        if key not in hints:
+            raise ConfigError(_unknown(path, at, list(hints)))
+        child = network if path == "model" else hints[key]
+        if is_dataclass(child):
+            if not isinstance(cfg._get_node(key), DictConfig):
+                names = ", ".join(get_type_hints(child))
+                raise ConfigError(f"{path}={cfg[key]}: is a group of settings, not one; it has {names}.")
+            _refuse_unknown(cfg._get_node(key), child, network, path)
 
 
-def _readable(error: OmegaConfBaseException, path: str | None = None) -> ConfigError:
+def _join(at: str, name: str) -> str:
+    return f"{at}.{name}" if at else name
+
+
+def _readable(error: OmegaConfBaseException, network: type) -> ConfigError:
     """OmegaConf's error as one sentence."""
-    where = path or error.full_key or "the configuration"
+    where = error.full_key or "the configuration"
     if isinstance(error, MissingMandatoryValue):
         return ConfigError(f"{where}: has no value; give it one, as in {where}=VALUE.")
-    what = str(error).splitlines()[0].rstrip(".")
-    return ConfigError(f"{where}: {what}.")
+    if isinstance(error, ValidationError) and error.full_key:
+        found = "null" if error.value is None else repr(error.value)
+        return ConfigError(f"{where}: found {found}; must be {type_name(type_of(where, network))}.")
+    return ConfigError(f"{where}: {str(error).splitlines()[0].rstrip('.')}.")
 
 
-def _unknown(path: str, at: str, names: Sequence[str], near: Sequence[str]) -> str:
+def _unknown(path: str, at: str, names: Sequence[str]) -> str:
+    near = [_join(at, name) for name in get_close_matches(path.rpartition(".")[2], names, n=2)]
     mean = f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
     has = f"{at or 'the configuration'} has {', '.join(names)}" if names else f"{at} is a single value"
     return f"{path}: no such setting; {has}.{mean}"
 
 
-def type_of(config: Config, path: str) -> Any:
-    """The declared type of the setting at a dotted path; ConfigError names the nearest settings when there is none."""
-    section: Any = config
-    hint: Any = None
+def type_of(path: str, network: type) -> Any:
+    """The declared type of the setting at a dotted path, for a network of that settings class.
+
+    Raises ConfigError, with the nearest names, when there is no such setting.
+    """
+    hint: Any = Config
     at = ""
     for part in path.split("."):
-        names = [field.name for field in fields(section)] if is_dataclass(section) else []
-        if part not in names:
-            near = [f"{at}.{name}".lstrip(".") for name in get_close_matches(part, names, n=2)]
-            raise ConfigError(_unknown(path, at, names, near))
-        hint = get_type_hints(type(section))[part]
-        section = getattr(section, part)
-        at = f"{at}.{part}".lstrip(".")
-    if is_dataclass(section):
-        raise ConfigError(
-            f"{path}: is a group of settings; it has {', '.join(field.name for field in fields(section))}."
-        )
+        hints = get_type_hints(hint) if is_dataclass(hint) else {}
+        if part not in hints:
+            raise ConfigError(_unknown(_join(at, part), at, list(hints)))
+        at = _join(at, part)
+        hint = network if at == "model" else hints[part]
+    if is_dataclass(hint):
+        raise ConfigError(f"{path}: is a group of settings; it has {', '.join(get_type_hints(hint))}.")
     return hint
 
 
@@ -137,3 +172,8 @@ def present(config: Config) -> dict[str, Any]:
         for path, value in kept.items()
         if path.rpartition(".")[0] not in absent and not (path.startswith("optimizer.") and value is None)
     }
+
+
+def to_yaml(config: Config) -> str:
+    """All settings as YAML, in the order in which they are declared."""
+    return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))

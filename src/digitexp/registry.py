@@ -86,7 +86,7 @@ KINDS = {"loss": LOSSES, "optimizer": OPTIMIZERS, "metric": METRICS, "network": 
 
 
 def register(kind: str, name: str | None = None, *, settings: type | None = None) -> Callable[[Function], Function]:
-    """Register the decorated function as a loss, optimizer, metric or network; its own name is used unless `name` is given.
+    """Register the decorated function as a loss, optimizer, metric or network, by its own name or the one given.
 
     Raises ConfigError when the kind is unknown, or the name is already that of something else.
     """

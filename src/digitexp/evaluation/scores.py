@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, confusion_matrix
 
 Labels = NDArray[np.integer]
 Floats = NDArray[np.floating]
@@ -40,7 +39,7 @@ def accuracy(labels: Labels, probabilities: Floats) -> float:
     """The share of images whose most probable class is the true one. No images: ValueError."""
     if len(labels) == 0:
         raise ValueError("no images: the accuracy of an empty set is not defined")
-    return float(accuracy_score(labels, probabilities.argmax(axis=1)))
+    return float(np.mean(labels == probabilities.argmax(axis=1)))
 
 
 def confusion(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
@@ -48,7 +47,8 @@ def confusion(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.int
     found = np.concatenate([labels, predicted])
     if np.any((found < 0) | (found >= classes)):
         raise ValueError(f"classes must be from 0 to {classes - 1}, found {found.min()} to {found.max()}")
-    table: NDArray[np.int64] = confusion_matrix(labels, predicted, labels=np.arange(classes)).astype(np.int64)
+    table = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(table, (labels, predicted), 1)
     return table
 
 
@@ -69,7 +69,9 @@ def most_confused(confusion: NDArray[np.int64], classes: Sequence[str], limit: i
     errors = [(int(count), *cell) for cell, count in np.ndenumerate(confusion) if cell[0] != cell[1] and count > 0]
     errors.sort(key=lambda error: -error[0])  # stable: the table's own order breaks ties
     support = confusion.sum(axis=1)
-    return [ConfusedPair(classes[true], classes[read], count, int(support[true])) for count, true, read in errors[:limit]]
+    return [
+        ConfusedPair(classes[true], classes[read], count, int(support[true])) for count, true, read in errors[:limit]
+    ]
 
 
 def worst_errors(labels: Labels, probabilities: Floats, limit: int) -> NDArray[np.intp]:

@@ -1,0 +1,111 @@
+"""conf/ and overrides in, a checked `Config` out; and what the sweeps in conf/ ask."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from digitexp.config import check, type_of
+from digitexp.errors import ConfigError, nearest
+from digitexp.settings import Cnn, Config, Dense
+
+_INSTALLED = Path(__file__).parent / "conf"
+CONF = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "conf"
+GROUPS = ("data", "model", "training", "sweep")
+
+
+def compose(overrides: Sequence[str] = ()) -> Config:
+    """The settings that `digitexp OVERRIDES` would run with. Raises ConfigError."""
+    try:
+        with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+            cfg = hydra_compose("config", [mergeable(text) for text in overrides], return_hydra_config=True)
+            HydraConfig.instance().set_config(cfg)
+            return settle(cfg)
+    except HydraException as error:
+        raise explain(error) from error
+
+
+def mergeable(override: str) -> str:
+    """`search.space={...}` as Hydra takes it: settings are added to the space, which it refuses without the plus signs."""
+    return f"++{override}" if override.startswith("search.space") else override
+
+
+def settle(cfg: DictConfig) -> Config:
+    """The checked settings of what Hydra composed; a sweep is named after its file unless `search.name` says otherwise."""
+    sweep = HydraConfig.get().runtime.choices.get("sweep")
+    plain = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    OmegaConf.set_struct(plain, False)
+    if sweep and OmegaConf.select(plain, "search.name") is None:
+        OmegaConf.update(plain, "search.name", sweep)
+    try:
+        return check(plain)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key or 'conf'}: {str(error).splitlines()[0]}.") from error
+
+
+def sweeps() -> dict[str, str]:
+    """The question of every sweep in conf/sweep, by the sweep's name."""
+    folder = CONF / "sweep"
+    return {
+        file.relative_to(folder).with_suffix("").as_posix(): question(file) for file in sorted(folder.rglob("*.yaml"))
+    }
+
+
+def question(file: Path) -> str:
+    """The question that a sweep's file asks: its first comment that is not Hydra's."""
+    for line in file.read_text().splitlines():
+        if line.startswith("#") and "@package" not in line:
+            return line.lstrip("# ").strip()
+    return ""
+
+
+def explain(error: Exception) -> ConfigError:
+    """Hydra's error as one sentence that says what to type."""
+    text = str(error)
+    for pattern, sentence in _SENTENCES.items():
+        if found := re.search(pattern, text):
+            return ConfigError(sentence(*found.groups()))
+    return ConfigError(f"conf: {text.strip().splitlines()[0].rstrip('.')}; type settings as in training.epochs=3.")
+
+
+def _no_setting(path: str) -> str:
+    if path == "sweep":
+        return "sweep: is added to the configuration; type +sweep=NAME."
+    for network in (Dense, Cnn):
+        try:
+            type_of(path, network)
+        except ConfigError as error:
+            sentence = str(error)
+        else:
+            return f"{path}: not a setting of this network; choose one that has it, as in model={network.__name__.lower()}."
+    return sentence
+
+
+def _no_file(group: str, name: str) -> str:
+    folder = CONF / group
+    known = [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.rglob("*.yaml"))]
+    if not known:
+        return f"{group}={name}: there is no group {group}; the groups are {', '.join(GROUPS)}."
+    return f"{group}={name}: no such file in conf/{group}; there are {', '.join(known)}.{nearest(name, known)}"
+
+
+_SENTENCES: dict[str, Callable[..., str]] = {
+    r"Could not override '([^']+)'": _no_setting,
+    r"Could not find '([\w/]+)/([^'/]+)'": _no_file,
+    r"An item is already at '([^']+)'": lambda path: f"{path}: exists already; type it without the plus sign.",
+    r"Multiple values for (\w+)": lambda group: f"{group}: is chosen already; type {group}=NAME without the plus sign.",
+    r"Could not delete from config. '([^']+)'": lambda path: f"~{path}: there is no such setting to remove.",
+    r"Ambiguous value for argument '([^=]+)=([^']+)'": lambda path, values: (
+        f"{path}={values}: several values make a sweep; type 'search.space={{{path}:[{values}]}}', "
+        f"or add --multirun for one command each."
+    ),
+    r"Error parsing override '([^']*)'": lambda text: (
+        f"{text}: is no verb and no setting; type settings as in training.epochs=3."
+    ),
+}

@@ -1,0 +1,143 @@
+"""What scores support: intervals of an accuracy, and tests whether two settings differ on the same images.
+
+The *hits* of a run are booleans `(images,)`: was this image read correctly? A setting is a sequence of hits, one array
+for each seed, all on the same images in the same order. The images are a sample of all images, the seeds of all seeds.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Hits = NDArray[np.bool_]
+Setting = Sequence[Hits]
+
+
+class Interval(NamedTuple):
+    """Where the true share plausibly lies."""
+
+    low: float
+    high: float
+
+
+def interval(hits: Setting, confidence: float = 0.95) -> Interval:
+    """The interval of a setting's accuracy: Wilson for one run, bootstrap for several.
+
+    Runs that read everything right (or wrong) show no spread to resample: Wilson as well, as if of one run.
+    """
+    runs = _stack(hits)
+    if len(runs) == 1 or runs.all() or not runs.any():
+        return wilson(int(runs[0].sum()), runs.shape[1], confidence)
+    return bootstrap(hits, confidence)
+
+
+def wilson(correct: int, n: int, confidence: float = 0.95) -> Interval:
+    """The score interval of a share (Wilson 1927): `correct` of `n` images. Nothing is known of no images: (0, 1)."""
+    if n == 0:
+        return Interval(0.0, 1.0)
+    found = stats.binomtest(correct, n).proportion_ci(confidence, method="wilson")
+    return Interval(float(found.low), float(found.high))
+
+
+def bootstrap(hits: Setting, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
+    """Percentile interval of the mean accuracy, from seeds and images drawn anew (the pigeonhole bootstrap, Owen 2007).
+
+    All seeds of a resample meet the same images. With two or three seeds it says too little about how far seeds differ.
+    """
+    runs = _stack(hits)
+    seeds, images = runs.shape
+    # Images that the same seeds read right are alike: drawing how often each kind occurs is drawing images, but fast.
+    kinds, counts = np.unique(runs, axis=1, return_counts=True)
+    rng = np.random.default_rng(seed)
+    of_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
+    of_kinds = rng.multinomial(images, counts / images, size=resamples) / images
+    means = np.sum(of_seeds @ kinds * of_kinds, axis=1)
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(low), float(high))
+
+
+def mcnemar(a: Hits, b: Hits) -> float:
+    """The exact two-sided p-value that two runs differ (McNemar 1947): a sign test of what only one of them read right."""
+    if a.shape != b.shape:
+        raise ValueError(f"two runs are compared on the same images, found {len(a)} and {len(b)}")
+    only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
+    return float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+
+
+def paired(a: Setting, b: Setting) -> float:
+    """The p-value that two settings differ in accuracy; seeds are paired by position, images by index.
+
+    One seed each: McNemar, which compares these two networks and knows nothing of other seeds. Several: a t-test of the
+    mean difference with seeds and images both random and crossed, as radiology compares instruments by readers who all
+    see the same cases (Dorfman, Berbaum and Metz 1992). Its variance contains images, seeds, and what a seed does to
+    single images; it comes from the mean squares of the two-way table, with a negative component of the seeds set to 0,
+    and its degrees of freedom are Satterthwaite's (1946). A permutation over images alone would take the luck of a few
+    seeds for a property of the setting. Two seeds say little about seeds: they separate only what lies far apart.
+
+    Sequences of different lengths: ValueError.
+    """
+    first, second = _stack(a), _stack(b)
+    if first.shape != second.shape:
+        raise ValueError(
+            "two settings are compared on the same seeds and images, found "
+            f"{' x '.join(map(str, first.shape))} and {' x '.join(map(str, second.shape))} (seeds x images)"
+        )
+    seeds, images = first.shape
+    if seeds == 1 or images < 2:  # a spread needs two of each
+        return mcnemar(first.ravel(), second.ravel())
+    return _crossed(first.astype(np.float64) - second)
+
+
+def _crossed(difference: NDArray[np.float64]) -> float:
+    """Two-sided p-value that the mean of a table `(seeds, images)` is not 0, rows and columns both random."""
+    seeds, images = difference.shape
+    mean, of_seed, of_image = difference.mean(), difference.mean(axis=1), difference.mean(axis=0)
+    if not difference.any():
+        return 1.0
+    rest = difference - of_seed[:, None] - of_image + mean
+    squares = np.array(  # mean squares: of images, of seeds, and of what neither explains
+        [seeds * of_image.var(ddof=1), images * of_seed.var(ddof=1), np.sum(rest**2) / ((seeds - 1) * (images - 1))]
+    )
+    freedom = np.array([images - 1, seeds - 1, (seeds - 1) * (images - 1)])
+    seeds_differ = squares[1] > squares[2] * (1 + 1e-9)  # rounding decides nothing
+    signs = np.array([1, 1, -1]) if seeds_differ else np.array([1, 0, 0])
+    variance = signs @ squares
+    if variance <= 0:  # every image and seed differ by the same amount
+        return 0.0
+    t = abs(mean) / np.sqrt(variance / difference.size)
+    return float(2 * stats.t.sf(t, variance**2 / np.sum(signs**2 * squares**2 / freedom)))
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """P-values adjusted for their number (Holm 1979), in the order given."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted
+
+
+def top_group(settings: Sequence[Setting], alpha: float = 0.05) -> list[bool]:
+    """Which settings cannot be told from the best one: the highest mean accuracy, the first of equals.
+
+    Each is compared with the best, Holm over all of them. So the setting that is truly best is left out with a
+    probability of about `alpha` at most (compare Hsu 1984). One that is merely as good may be left out more often, as
+    the best was picked by these very images.
+    """
+    if len(settings) == 0:
+        return []
+    best = int(np.argmax([_stack(setting).sum() for setting in settings]))
+    others = [i for i in range(len(settings)) if i != best]
+    adjusted = holm([paired(settings[i], settings[best]) for i in others])
+    told_apart = {i for i, p in zip(others, adjusted, strict=True) if p < alpha}
+    return [i not in told_apart for i in range(len(settings))]
+
+
+def _stack(setting: Setting) -> Hits:
+    """The hits `(seeds, images)` of a setting."""
+    lengths = {len(hits) for hits in setting}
+    if len(lengths) != 1:
+        raise ValueError(f"a setting needs one or more runs on the same images, found runs on {sorted(lengths)} images")
+    return np.stack(list(setting))

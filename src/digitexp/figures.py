@@ -1,0 +1,238 @@
+"""Arrays in, matplotlib figures out: one look for all, no pyplot, so no window and nothing shared between figures."""
+
+import math
+import os
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypedDict
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from digitexp.evaluation.scores import by_row
+
+INK, GREY, PALE = "#222222", "#6b6b6b", "#d9d9d9"
+BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by all eyes (Okabe and Ito 2008)
+OF_SET = {"train": BLUE, "val": ORANGE, "test": GREEN, "drawn": PURPLE}
+OF_KIND = {"conv": "#cfe4f3", "dense": "#fbdcc4", "batch": "#cdebe0"}  # by how a layer's kind begins; others are white
+ERRORS = LinearSegmentedColormap.from_list("errors", ["#ffffff", "#f9c9ab", "#e8813f"]).with_extremes(bad="#e3eef6")
+
+look = rc_context(
+    {
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "figure.titlesize": 13,
+        "figure.titleweight": "bold",
+        "figure.constrained_layout.h_pad": 0.08,  # inches
+        "figure.constrained_layout.w_pad": 0.12,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": GREY,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "grid.color": PALE,
+        "text.parse_math": False,  # a name with two dollar signs is a name
+    }
+)
+
+
+class Layer(TypedDict):
+    """One layer of a network, as its diagram shows it."""
+
+    name: str
+    kind: str
+    shape: str  # of what comes out, such as "26 x 26 x 32"
+    parameters: int
+
+
+@look
+def confusion_figure(confusion: NDArray[np.int64], classes: Sequence[str], title: str) -> Figure:
+    """Counts and shares by row. Colour shows the errors alone: they would vanish beside the hundreds read correctly."""
+    side = 1.1 + 0.46 * max(len(classes), 5)  # inches
+    figure = _figure(title, 2 * side, side, layout="compressed")
+    left, right = figure.subplots(1, 2)
+    shares = 100 * by_row(confusion)
+    _draw_table(left, confusion, "d", classes)
+    _draw_table(right, shares, ".1f", classes)
+    left.set_title("images")
+    right.set_title("% of the images of the true digit")
+    return figure
+
+
+def _draw_table(axes: Axes, table: NDArray[np.number], form: str, classes: Sequence[str]) -> None:
+    errors = np.ma.masked_array(table, mask=np.eye(len(table), dtype=bool))
+    axes.imshow(errors, cmap=ERRORS, vmin=0, vmax=np.max(table, initial=0, where=~errors.mask) or 1)
+    for (row, column), value in np.ndenumerate(table):
+        weight, colour = "bold" if row == column else "normal", INK if value else "#8f8f8f"
+        text = format(value, form) if value else "0"
+        axes.text(column, row, text, ha="center", va="center", size=9, weight=weight, color=colour)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="read as", ylabel="true digit")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+@look
+def curves_figure(curves: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """A panel for each metric, loss first, a line for each set. Keys are `set/metric`, values one for each epoch."""
+    metrics = sorted({key.rpartition("/")[2] for key in curves}, key=lambda metric: (metric != "loss", metric))
+    sets = list(dict.fromkeys(key.rpartition("/")[0] for key in curves))
+    colours = {name: OF_SET.get(name, GREY) for name in sets}
+    epochs = max(map(len, curves.values()), default=1)
+    marker = "o" if epochs <= 12 else ""
+    figure = _figure(title, 5.2 * max(len(metrics), 1), 4)
+    for axes, metric in zip(figure.subplots(1, max(len(metrics), 1), squeeze=False).flat, metrics, strict=False):
+        for name in sets:
+            values = curves.get(f"{name}/{metric}", [])
+            axes.plot(range(1, len(values) + 1), values, color=colours[name], marker=marker, markersize=5)
+        axes.set(title=metric, xlabel="epoch", xlim=(0.5, epochs + 0.5))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(axis="y")
+    keys = [Line2D([], [], color=colours[name], marker=marker, label=name) for name in sets]
+    figure.legend(handles=keys, loc="outside lower center", ncols=max(len(keys), 1), frameon=False)
+    return figure
+
+
+@look
+def ranking_figure(
+    names: Sequence[str],
+    means: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    top: Sequence[bool],
+    metric: str,
+    title: str,
+) -> Figure:
+    """A dot and an interval for each setting, in the order given, the first on top; the top group is in colour.
+
+    An interval of two NaN is left out. Settings far beyond the better half would squeeze it into one dot: they are
+    arrows at the edge, and their values are in the column at the right.
+    """
+    labels = [textwrap.fill(name, 72) for name in names]
+    lines = max(label.count("\n") + 1 for label in labels)
+    longest = max(len(line) for label in labels for line in label.splitlines())
+    figure = _figure(title, 7 + 0.075 * longest, 1.3 + len(names) * (0.1 + 0.17 * lines))
+    axes = figure.subplots()
+    left, right = _window(means, intervals)
+    edge = 0.015 * (right - left)
+    for row, (mean, (low, high), is_top) in enumerate(zip(means, intervals, top, strict=True)):
+        colour = BLUE if is_top else GREY
+        marker = "<" if mean < left else ">" if mean > right else "o"
+        axes.plot([low, high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
+        axes.plot(np.clip(mean, left + edge, right - edge), row, marker, color=colour, markersize=7)
+        text = f"{mean:.4f}" if math.isnan(low) else f"{mean:.4f}  ({low:.4f} to {high:.4f})"
+        axes.text(1.03, row, text, transform=axes.get_yaxis_transform(), va="center", color=colour)
+    axes.set_yticks(range(len(names)), labels)
+    axes.set(xlim=(left, right), ylim=(len(names) - 0.4, -0.6), xlabel=metric)
+    axes.grid(axis="x")
+    axes.tick_params(axis="y", length=0)
+    keys = [
+        Line2D([], [], color=BLUE, marker="o", label="cannot be told from the best"),
+        Line2D([], [], color=GREY, marker="o", label="can be told from it"),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _window(means: Sequence[float], intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """What to show of the axis: everything, but at most four times the extent of the better half to each side."""
+    table = np.column_stack([means, intervals])
+    better = table[: max(2, math.ceil(len(table) / 2))]
+    left, right = np.nanmin(table), np.nanmax(table)
+    extent = np.nanmax(better) - np.nanmin(better)
+    if extent > 0:
+        left, right = max(left, np.nanmin(better) - 4 * extent), min(right, np.nanmax(better) + 4 * extent)
+    margin = 0.04 * (right - left) or 0.01
+    return float(left - margin), float(right + margin)
+
+
+@look
+def network_figure(layers: Sequence[Layer], title: str) -> Figure:
+    """The layers as boxes, from the input at the top; what does not fit in a column goes on in the next one."""
+    rows = math.ceil(len(layers) / math.ceil(len(layers) / 11))
+    columns = math.ceil(len(layers) / rows)
+    wide, high, gap, gutter = 3.4, 0.5, 0.28, 0.6  # inches, as are the coordinates
+    figure = _figure(title, columns * (wide + gutter), rows * (high + gap) + 0.4)
+    axes = figure.subplots()
+    arrow = {"arrowstyle": "-|>", "color": GREY, "linewidth": 1.4, "mutation_scale": 13, "shrinkA": 0, "shrinkB": 0}
+    for index, layer in enumerate(layers):
+        column, row = divmod(index, rows)
+        x, y = column * (wide + gutter), row * (high + gap)
+        _draw_layer(axes, layer, x, y, wide, high)
+        if row:
+            axes.annotate("", (x + wide / 2, y), (x + wide / 2, y - gap), arrowprops=arrow)
+        elif column:  # out of the foot of the last column, up between the two, and into the head of this one
+            foot, between, head = (rows - 1) * (high + gap) + high / 2, x - gutter / 2, y + high / 2
+            axes.plot([x - gutter, between, between], [foot, foot, head], color=GREY, linewidth=1.4)
+            axes.annotate("", (x, head), (between, head), arrowprops=arrow)
+    total = sum(layer["parameters"] for layer in layers)
+    right, bottom = columns * (wide + gutter) - gutter, rows * (high + gap) - gap
+    axes.text(right, bottom + 0.2, f"{total:,} parameters in all", ha="right", va="top", size=9, color=GREY)
+    axes.set(xlim=(-0.05, right + 0.05), ylim=(bottom + 0.4, -0.05))
+    axes.axis("off")
+    return figure
+
+
+def _draw_layer(axes: Axes, layer: Layer, x: float, y: float, wide: float, high: float) -> None:
+    tint = next((tint for start, tint in OF_KIND.items() if layer["kind"].lower().startswith(start)), "#ffffff")
+    box = FancyBboxPatch((x, y), wide, high, "round,pad=0,rounding_size=0.08", facecolor=tint, edgecolor=GREY)
+    axes.add_patch(box)
+    first, second, left, right = y + 0.17, y + 0.36, x + 0.12, x + wide - 0.12
+    parameters = f"{layer['parameters']:,} parameters" if layer["parameters"] else ""
+    axes.text(left, first, layer["kind"], va="center", weight="bold")
+    axes.text(right, first, layer["shape"], va="center", ha="right")
+    axes.text(left, second, layer["name"], va="center", size=8.5, color=GREY)
+    axes.text(right, second, parameters, va="center", ha="right", size=8.5, color=GREY)
+
+
+@look
+def digits_figure(images: NDArray[np.uint8], captions: Sequence[str], title: str, columns: int = 10) -> Figure:
+    """A grid of images `(n, 28, 28)`, dark ink on white, each above its caption."""
+    texts = ["\n".join(textwrap.fill(line, 15) for line in caption.splitlines()) for caption in captions]
+    lines = max((text.count("\n") + 1 for text in texts), default=1)
+    columns = max(min(columns, len(images)), 1)
+    rows = max(math.ceil(len(images) / columns), 1)
+    wide, high = 34, 34 + 5 * lines  # pixels of the images, as are the coordinates; 30 an inch
+    figure = _figure(title, max(columns * wide / 30, 3) + 0.3, rows * high / 30 + 0.2)
+    axes = figure.subplots()
+    for index, (image, text) in enumerate(zip(images, texts, strict=True)):
+        row, column = divmod(index, columns)
+        x, y = column * wide, row * high
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, extent=(x, x + 28, y + 28, y))
+        axes.add_patch(Rectangle((x, y), 28, 28, fill=False, edgecolor=PALE))
+        axes.text(x + 14, y + 30, text, ha="center", va="top", size=8.5, linespacing=1.1)
+    axes.set(xlim=(-3, columns * wide - 3), ylim=(rows * high, -1), aspect="equal")
+    axes.axis("off")
+    return figure
+
+
+@look  # matplotlib makes most ticks only when it draws
+def save(figure: Figure, path: Path, dpi: int = 110) -> None:
+    """Write a PNG; whoever reads `path` meanwhile sees the old picture or the new one, never half of one."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        figure.savefig(unfinished, format="png", dpi=dpi)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _figure(
+    title: str, wide: float, high: float, layout: Literal["constrained", "compressed"] = "constrained"
+) -> Figure:
+    """An empty figure, `wide` inches and below its title `high` inches; a long title is broken into lines."""
+    text = textwrap.fill(title, int(wide / 0.125))  # inches a letter
+    figure = Figure(figsize=(wide, high + 0.23 * (text.count("\n") + 1)), layout=layout)
+    figure.suptitle(text)
+    return figure

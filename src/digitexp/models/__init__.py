@@ -1,0 +1,1 @@
+"""Networks: a configuration in, a compiled Keras model out."""

@@ -1,0 +1,107 @@
+"""A configuration in, a Keras model out: `build` for the network alone, `compile` with optimizer and loss."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from digitexp import registry
+from digitexp.models.layers import LayerSpec, layers
+from digitexp.settings import Config
+
+_LAYERS = {
+    "flatten": keras.layers.Flatten,
+    "dense": keras.layers.Dense,
+    "conv2d": keras.layers.Conv2D,
+    "maxpooling2d": keras.layers.MaxPooling2D,
+    "dropout": keras.layers.Dropout,
+    "batchnormalization": keras.layers.BatchNormalization,
+    "activation": keras.layers.Activation,
+}
+
+
+def build(config: Config) -> keras.Model:
+    """The network: grey values 0 to 255 of shape (batch, 28, 28) in, probabilities (batch, classes) out.
+
+    It scales the grey values itself, so that whoever loads it need not know how it was trained. Its weights and its
+    dropout are drawn from `config.seed` and the layer's position alone: no global state has a part in them.
+    """
+    inputs = keras.Input((28, 28), name="image")
+    scaled = keras.layers.Rescaling(1 / 255, name="scale")(inputs)
+    specs = layers(config)
+    if specs is None:
+        keras.utils.set_random_seed(config.seed)  # a user's layers draw their weights from Keras' global state
+        entry = registry.NETWORKS[config.model.kind]
+        assert entry.build is not None
+        outputs = entry.build(config.model, scaled, len(config.data.classes))
+    else:
+        outputs = scaled if specs[0].kind == "flatten" else keras.layers.Reshape((28, 28, 1), name="channel")(scaled)
+        for spec, seed in zip(specs, _seeds(config.seed, len(specs)), strict=True):
+            outputs = _layer(spec, seed)(outputs)
+    return keras.Model(inputs, outputs, name=config.model.kind)
+
+
+def compile(config: Config) -> keras.Model:
+    """The network with its optimizer and its loss, as Keras' own `fit` would train it."""
+    model = build(config)
+    model.compile(optimizer=optimizer(config), loss=loss(config), metrics=["accuracy"])
+    return model
+
+
+def optimizer(config: Config) -> keras.optimizers.Optimizer:
+    """The configured optimizer; settings that are null have Keras' defaults."""
+    entry = registry.OPTIMIZERS[config.optimizer.name]
+    create = entry.build or keras.optimizers.get(entry.name).__class__
+    return create(**config.optimizer.settings)
+
+
+def loss(config: Config) -> Any:
+    """The configured loss, on one-hot labels and probabilities."""
+    entry = registry.LOSSES[config.loss]
+    return entry.build or keras.losses.get(entry.name)
+
+
+def save(config: Config, model: keras.Model, file: Path) -> None:
+    """Write the trained network as Keras' `.keras` file, without optimizer and loss: any Keras loads it to predict."""
+    network = build(config)
+    network.set_weights(model.get_weights())
+    network.save(file)
+
+
+def used_settings(config: Config) -> dict[str, Any]:
+    """What the optimizer really had, defaults of Keras included, as `{optimizer.learning_rate: 0.001}`."""
+    entry = registry.OPTIMIZERS[config.optimizer.name]
+    create = entry.build or keras.optimizers.get(entry.name).__class__
+    parameters = inspect.signature(create).parameters
+    defaults = {name: parameters[name].default for name in entry.settings if name in parameters}
+    used = defaults | config.optimizer.settings
+    return {f"optimizer.{name}": value for name, value in used.items() if value is not None}
+
+
+def layer_table(model: keras.Model) -> list[dict[str, Any]]:
+    """One row a layer: name, kind, shape ("26 x 26 x 32") and parameters, for tables and the diagram."""
+    return [
+        {
+            "name": layer.name,
+            "kind": type(layer).__name__,
+            "shape": " x ".join(str(size) for size in layer.output.shape[1:]),
+            "parameters": int(layer.count_params()),
+        }
+        for layer in model.layers
+    ]
+
+
+def _layer(spec: LayerSpec, seed: int) -> keras.layers.Layer:
+    arguments = dict(spec.arguments)
+    if spec.kind in ("dense", "conv2d"):
+        arguments["kernel_initializer"] = keras.initializers.GlorotUniform(seed=seed)
+    if spec.kind == "dropout":
+        arguments["seed"] = seed
+    return _LAYERS[spec.kind](name=spec.name, **arguments)
+
+
+def _seeds(seed: int, count: int) -> list[int]:
+    """One seed a layer, each independent of how many layers follow."""
+    return [int(np.random.SeedSequence([seed, position]).generate_state(1)[0]) for position in range(count)]

@@ -1,0 +1,64 @@
+"""Ask for a batch of trials, have it run, tell the results in the order asked (law 2).
+
+What is proposed depends on the question alone: never on how many trials run at once or which of them ends first. A
+sweep that was interrupted is replayed: the oracle starts afresh from the same seed and is told what is finished.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras_tuner
+
+from digitexp.search import oracles
+from digitexp.space import Parameter, Point
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of the space, numbered from 0 in the order in which the oracle issued it."""
+
+    number: int
+    point: Point
+
+
+Evaluate = Callable[[Sequence[Trial]], Sequence[float | None]]
+
+
+def search(
+    parameters: Sequence[Parameter],
+    points: Sequence[Point] | None,
+    evaluate: Evaluate,
+    *,
+    trials: int = 0,
+    direction: str = "max",
+    seed: int = 1,
+) -> list[Trial]:
+    """All trials that the oracle issued. `evaluate` gets a batch and returns its values in order, None for a failure.
+
+    The batch is everything that can be proposed before a result is known: all of a list, all of a random search.
+    """
+    oracle = oracles.oracle(parameters, points, trials=trials, direction=direction, seed=seed)
+    done: list[Trial] = []
+    while batch := _ask(oracle, parameters, len(done)):
+        issued = [trial for trial, _ in batch]
+        for (_, asked), value in zip(batch, evaluate(issued), strict=True):
+            if value is None:
+                asked.status = "FAILED"
+            else:
+                oracle.update_trial(asked.trial_id, {oracles.OBJECTIVE: value})
+                asked.status = "COMPLETED"
+            oracle.end_trial(asked)
+        done += issued
+    return done
+
+
+def _ask(oracle: keras_tuner.Oracle, parameters: Sequence[Parameter], first: int) -> list[tuple[Trial, Any]]:
+    """Our trials, each beside KerasTuner's."""
+    batch: list[tuple[Trial, Any]] = []
+    while True:
+        number = first + len(batch)
+        asked = oracle.create_trial(f"trial {number}")  # KerasTuner gives each of its workers one trial at a time
+        if asked.status != "RUNNING":
+            return batch
+        batch.append((Trial(number, oracles.decode(parameters, asked.hyperparameters.values)), asked))

@@ -1,0 +1,114 @@
+"""KerasTuner's oracles for our spaces: the list of points that a question spells out, and random search.
+
+Every trial is issued by an oracle. KerasTuner's own grid search cannot resume, and its files are read back without a
+look at what changed; so lists are expanded by us (space.py), the oracles write nothing, and a sweep resumes by replay.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import keras_tuner
+
+from digitexp.space import Parameter, Point, Range
+
+OBJECTIVE = "objective"
+
+
+class _Fileless(keras_tuner.Oracle):
+    """An oracle that keeps its state in memory and stays silent."""
+
+    def save(self) -> None:
+        pass
+
+    def _save_trial(self, trial: Any) -> None:
+        pass
+
+
+class ListOracle(_Fileless):
+    """Proposes the given points, in their order."""
+
+    def __init__(self, points: Sequence[dict[str, Any]], **settings: Any) -> None:
+        super().__init__(max_trials=len(points), allow_new_entries=False, **settings)
+        self._points = list(points)
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        return {"status": "RUNNING", "values": self._points[int(trial_id)]}
+
+
+class RandomOracle(_Fileless, keras_tuner.oracles.RandomSearch):
+    """KerasTuner's random search: points drawn independently, none twice."""
+
+
+def oracle(
+    parameters: Sequence[Parameter], points: Sequence[Point] | None, *, trials: int, direction: str, seed: int
+) -> keras_tuner.Oracle:
+    """The oracle for `points`, or where there are none, random search for `trials` points from `seed`."""
+    settings = {
+        "objective": keras_tuner.Objective(OBJECTIVE, direction),
+        "hyperparameters": hyperparameters(parameters),
+        "seed": seed,
+        "max_consecutive_failed_trials": 1_000_000,  # the loop decides when to give up, not the oracle
+    }
+    if points is not None:
+        chosen = ListOracle([encode(parameters, point) for point in points], **settings)
+    else:
+        chosen = RandomOracle(max_trials=trials, **settings)
+    chosen.verbose = 0
+    return chosen
+
+
+def hyperparameters(parameters: Sequence[Parameter]) -> keras_tuner.HyperParameters:
+    """The space in KerasTuner's terms, each setting under its dotted path."""
+    space = keras_tuner.HyperParameters()
+    by_path = {parameter.path: parameter for parameter in parameters}
+    for parameter in parameters:
+        with ExitStack() as conditions:
+            for path, values in parameter.when.items():
+                encoded = [_encode(by_path[path], value) for value in values]
+                conditions.enter_context(space.conditional_scope(path, encoded))
+            _declare(space, parameter)
+    return space
+
+
+def _declare(space: keras_tuner.HyperParameters, parameter: Parameter) -> None:
+    values = parameter.values
+    if not isinstance(values, Range):
+        if parameter.type is bool and None not in values:
+            space.Boolean(parameter.path)
+        else:
+            space.Choice(parameter.path, [_encode(parameter, value) for value in values])
+        return
+    declare = space.Int if parameter.type is int else space.Float
+    cast = int if parameter.type is int and not values.log else float
+    step = None if values.step is None else cast(values.step)
+    if parameter.type is int and step is None and not values.log:
+        step = 1
+    low, high = parameter.type(values.low), parameter.type(values.high)
+    declare(parameter.path, low, high, step=step, sampling="log" if values.log else "linear")
+
+
+def encode(parameters: Sequence[Parameter], point: Point) -> dict[str, Any]:
+    """A point in KerasTuner's values: `Choice` takes one type of str, int or float, so null and lists become labels."""
+    return {
+        parameter.path: _encode(parameter, point[parameter.path]) for parameter in parameters if parameter.path in point
+    }
+
+
+def decode(parameters: Sequence[Parameter], values: dict[str, Any]) -> Point:
+    """A point from KerasTuner's values; settings whose conditions do not hold are left out."""
+    point: Point = {}
+    for parameter in parameters:
+        if parameter.path in values and parameter.active(point):
+            value = values[parameter.path]
+            point[parameter.path] = json.loads(value) if _labelled(parameter) else parameter.type(value)
+    return point
+
+
+def _encode(parameter: Parameter, value: Any) -> Any:
+    return json.dumps(value) if _labelled(parameter) else value
+
+
+def _labelled(parameter: Parameter) -> bool:
+    return not isinstance(parameter.values, Range) and (parameter.type is list or None in parameter.values)

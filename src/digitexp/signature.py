@@ -1,0 +1,58 @@
+"""Law 3: what a run is, as a short hash, so that no finished run is ever trained again.
+
+In the hash is everything that can change a number of the run, and nothing else: the settings of the run itself with
+those of absent layers removed, the bytes of its data files, the text of functions that the user registered, the recipe
+in the code, and the minor versions of Keras and TensorFlow. Where the files lie, what the sweep is called and how it is
+executed are outside.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from digitexp import registry
+from digitexp.config import present
+from digitexp.settings import Config
+
+# Raised whenever the same configuration would give other numbers than before.
+RECIPE = 1
+
+
+def signature(config: Config, sources: Mapping[str, str]) -> str:
+    """16 hexadecimal digits. `sources` maps the data's file names to the SHA-256 of their bytes."""
+    return _hash(
+        {
+            "settings": {path: value for path, value in present(config).items() if path != "data.path"},
+            "sources": sorted(sources.values()),
+            "functions": [entry.source for entry in _chosen(config) if entry.source],
+            "recipe": RECIPE,
+            "versions": [".".join(version(package).split(".")[:2]) for package in ("keras", "tensorflow")],
+        }
+    )
+
+
+def question(config: Config, sources: Mapping[str, str]) -> str:
+    """The hash of a whole sweep: what is asked, of which reference network, with which data."""
+    search = config.search
+    asked = {"method": search.method, "objective": search.objective, "repeats": search.repeats, "space": search.space}
+    return _hash(
+        asked
+        | {"reference": signature(config, sources)}
+        | ({"trials": search.trials} if search.method == "random" else {})
+    )
+
+
+def _chosen(config: Config) -> list[registry.Entry]:
+    return [
+        registry.LOSSES[config.loss],
+        registry.OPTIMIZERS[config.optimizer.name],
+        registry.NETWORKS[config.model.kind],
+        *(registry.METRICS[name] for name in config.evaluation.metrics),
+    ]
+
+
+def _hash(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

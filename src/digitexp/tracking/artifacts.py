@@ -1,0 +1,69 @@
+"""A result as a folder of files: what MLflow keeps of a run besides its numbers, and what a run is read back from.
+
+result.json           metrics, curves, layers, optimizer settings, data digests: all of a Result but its arrays
+predictions.npz       {set}.labels (n,) and {set}.probabilities (n, classes), for every evaluation set
+network.keras         the trained network, as any Keras loads it
+layers.csv            the table of layers, for people
+{set}/confusion.csv, confusion_by_row.csv, per_digit.csv, most_confused.csv
+"""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from digitexp.evaluation import scores
+from digitexp.runs import Predictions, Result
+
+RESULT, PREDICTIONS, NETWORK = "result.json", "predictions.npz", "network.keras"
+_PLAIN = ("metrics", "curves", "layers", "used", "digests", "classes")
+
+
+def write(result: Result, folder: Path) -> None:
+    """Write all of a result into an empty folder."""
+    (folder / RESULT).write_text(json.dumps({name: getattr(result, name) for name in _PLAIN}, indent=1))
+    arrays: dict[str, np.ndarray] = {}
+    for name, predicted in result.predictions.items():
+        arrays |= {f"{name}.labels": predicted.labels, f"{name}.probabilities": predicted.probabilities}
+        _write_scores(folder / name, predicted, result.classes)
+    np.savez_compressed(folder / PREDICTIONS, allow_pickle=False, **arrays)
+    shutil.copyfile(result.network, folder / NETWORK)
+    _write_csv(folder / "layers.csv", list(result.layers[0]), (layer.values() for layer in result.layers))
+
+
+def read(folder: Path) -> Result:
+    """The result that `write` wrote."""
+    plain = json.loads((folder / RESULT).read_text())
+    return Result(**plain, predictions=read_predictions(folder / PREDICTIONS), network=folder / NETWORK)
+
+
+def read_predictions(file: Path) -> dict[str, Predictions]:
+    """The predictions of every evaluation set."""
+    with np.load(file, allow_pickle=False) as arrays:
+        names = [key.removesuffix(".labels") for key in arrays if key.endswith(".labels")]
+        return {name: Predictions(arrays[f"{name}.labels"], arrays[f"{name}.probabilities"]) for name in names}
+
+
+def _write_scores(folder: Path, predicted: Predictions, classes: Sequence[str]) -> None:
+    folder.mkdir()
+    table = scores.confusion(predicted.labels, predicted.probabilities.argmax(axis=1), len(classes))
+    for name, cells in (("confusion", table), ("confusion_by_row", scores.by_row(table).round(4))):
+        rows = ([true, *row] for true, row in zip(classes, cells.tolist(), strict=True))
+        _write_csv(folder / f"{name}.csv", ["true / read as", *classes], rows)
+    for name, kind, found in (
+        ("per_digit", scores.ClassScore, scores.per_class(table, classes)),
+        ("most_confused", scores.ConfusedPair, scores.most_confused(table, classes, limit=10)),
+    ):
+        _write_csv(folder / f"{name}.csv", [column.name for column in fields(kind)], map(astuple, found))
+
+
+def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    with file.open("w", newline="") as text:
+        writer = csv.writer(text)
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -1,0 +1,168 @@
+"""Write runs to MLflow: a parent for each question, a child for each (trial, seed).
+
+A child is FINISHED only after everything of it is written: whoever finds a finished run finds all of it.
+"""
+
+import json
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+
+from digitexp.config import flatten, present
+from digitexp.runs import Failure, Result
+from digitexp.settings import Config
+from digitexp.tracking import artifacts, liveness
+from digitexp.tracking.store import TAG, Store
+
+BATCH = 100  # MLflow takes at most so many parameters and tags in one call
+
+
+@dataclass(frozen=True)
+class Child:
+    """Who a child run is: its trial, its point, its configuration and its signature."""
+
+    trial: int
+    point: Mapping[str, Any]
+    config: Config
+    signature: str
+
+    @property
+    def name(self) -> str:
+        """What differs between the runs of a sweep, and nothing else."""
+        settings = [f"{path}={value}" for path, value in self.point.items()]
+        return " ".join([*settings, f"seed={self.config.seed}"])
+
+
+def begin_sweep(store: Store, config: Config, question: str, text: str, resolved: str) -> str:
+    """The parent run of this question, RUNNING: the recorded one when the question was asked before, else a new one."""
+    name = str(config.search.name)
+    experiment = store.experiment(name)
+    liveness.close_stale(store, experiment)
+    wanted = f"tags.`{TAG}question` = '{question}'"
+    known = store.client.search_runs([experiment], wanted, max_results=1, order_by=["attributes.start_time ASC"])
+    if known:
+        parent = str(known[0].info.run_id)
+        store.client.update_run(parent, status="RUNNING")
+    else:
+        tags = {f"{TAG}kind": "sweep", f"{TAG}question": question, "mlflow.note.content": text, "mlflow.runName": name}
+        parent = str(store.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
+        asked = {path: value for path, value in flatten(config.search, "search.").items() if path != "search.name"}
+        _log(store, parent, params=asked)
+    _log(store, parent, tags=liveness.identity() | _environment())
+    store.client.log_text(parent, resolved, "config.yaml")
+    return parent
+
+
+def begin_run(store: Store, parent: str, child: Child) -> str:
+    """A new child run, RUNNING, with its parameters."""
+    experiment = store.client.get_run(parent).info.experiment_id
+    tags = {
+        f"{TAG}kind": "run",
+        f"{TAG}signature": child.signature,
+        f"{TAG}trial": str(child.trial),
+        f"{TAG}point": json.dumps(dict(child.point)),
+        "mlflow.parentRunId": parent,
+        "mlflow.source.name": "digitexp",
+    }
+    run = str(store.client.create_run(experiment, tags=tags | liveness.identity(), run_name=child.name).info.run_id)
+    settings = {path: value for path, value in present(child.config).items() if value is not None}
+    _log(store, run, params=settings, tags=_environment())
+    return run
+
+
+def log_epoch(store: Store, run: str, epoch: int, metrics: Mapping[str, float]) -> None:
+    """The measures of one epoch, in one call."""
+    _log(store, run, metrics=[(name, value, epoch) for name, value in metrics.items()])
+
+
+def finish_run(store: Store, run: str, result: Result, trained_in: str | None = None) -> None:
+    """Write all of a result and end its run; `trained_in` names the run of another sweep that it was trained in."""
+    last = int(result.metrics["epochs"])
+    new = {name: value for name, value in result.metrics.items() if name not in result.curves}
+    metrics = [(name, value, last) for name, value in new.items()]
+    if trained_in:
+        metrics += [
+            (name, value, step) for name, values in result.curves.items() for step, value in enumerate(values, 1)
+        ]
+    known = store.client.get_run(run).data.params
+    used = {path: value for path, value in result.used.items() if path not in known}
+    _log(store, run, params=used, metrics=metrics, tags={f"{TAG}trained_in": trained_in} if trained_in else {})
+    store.client.log_inputs(run, datasets=[
+        DatasetInput(Dataset(name=f"{known['data.name']}-{part}", digest=digest[:36], source_type="local",
+                             source=json.dumps({"sha256": digest})), tags=[])
+        for part, digest in result.digests.items()
+    ])  # fmt: skip
+    with TemporaryDirectory() as folder:
+        artifacts.write(result, Path(folder))
+        store.client.log_artifacts(run, folder)
+    store.client.set_terminated(run, "FINISHED")
+
+
+def fail_run(store: Store, run: str, failure: Failure) -> None:
+    """End a run as FAILED, with its cause."""
+    store.client.log_text(run, failure.details, "error.txt")
+    _log(store, run, tags={f"{TAG}error": failure.message[:5000]})
+    store.client.set_terminated(run, "FAILED")
+
+
+def end(store: Store, run: str, status: str) -> None:
+    """End a run as FINISHED, FAILED or KILLED."""
+    store.client.set_terminated(run, status)
+
+
+def log_pictures(store: Store, run: str, folder: Path) -> None:
+    """The pictures of a run, which are then not drawn again."""
+    log_files(store, run, folder)
+    _log(store, run, tags={f"{TAG}pictures": "drawn"})
+
+
+def log_files(store: Store, run: str, folder: Path) -> None:
+    """Everything in a folder, as artifacts."""
+    store.client.log_artifacts(run, str(folder))
+
+
+def _log(
+    store: Store,
+    run: str,
+    params: Mapping[str, Any] | None = None,
+    metrics: Sequence[tuple[str, float, int]] = (),
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    now = int(time.time() * 1000)
+    parameters = [Param(name, str(value)) for name, value in (params or {}).items()]
+    marks = [RunTag(name, value) for name, value in (tags or {}).items()]
+    values = [Metric(name, float(value), now, step) for name, value, step in metrics]
+    for first in range(0, max(len(parameters), len(marks), 1), BATCH):
+        part = slice(first, first + BATCH)
+        store.client.log_batch(run, metrics=() if first else values, params=parameters[part], tags=marks[part])
+
+
+def _environment() -> dict[str, str]:
+    packages = ("digitexp", "keras", "tensorflow", "keras-tuner", "mlflow", "numpy")
+    versions = {f"{TAG}version.{package}": version(package) for package in packages}
+    return versions | {
+        f"{TAG}python": platform.python_version(),
+        f"{TAG}command": shlex.join(["digitexp", *sys.argv[1:]]),
+        "mlflow.source.git.commit": _commit(),
+    }
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        found = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False
+        )
+    except OSError:
+        return "unknown"
+    return found.stdout.strip() or "unknown"

@@ -1,0 +1,169 @@
+"""Laws of MNIST's normalisation, and MNIST's own images as the known answer."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from digitexp.data.geometry import BOX, CENTRE, FLOOR, crop, enlarge, normalise, scale
+from digitexp.errors import DataError
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+Image = NDArray[np.uint8]
+
+
+def change(before: Image, after: Image) -> float:
+    """Mean absolute difference of a pixel, in grey levels."""
+    return float(np.abs(before.astype(int) - after).mean())
+
+
+@st.composite
+def strokes(draw: st.DrawFn) -> Image:
+    """A line of two to five points, drawn with a round pen."""
+    side = draw(st.integers(20, 120))
+    point = st.tuples(st.integers(0, side - 1), st.integers(0, side - 1))
+    points = draw(st.lists(point, min_size=2, max_size=5, unique=True))
+    pen = draw(st.integers(max(1, side // 12), side // 6))
+    image = np.zeros((side, side), np.uint8)
+    cv2.polylines(image, [np.array(points, np.int32)], False, 255, pen, cv2.LINE_AA)
+    return image
+
+
+@settings(deadline=None)
+@given(arrays(np.uint8, st.tuples(st.integers(1, 70), st.integers(1, 70))))
+def test_any_image_becomes_28_by_28_with_its_ink_in_the_box(image: Image) -> None:
+    before = image.copy()
+    result = normalise(image)
+    assert result.dtype == np.uint8
+    assert result.shape == (28, 28)
+    assert max(crop(result, 1).shape) <= BOX
+    assert result.any() or image.max() < 2 * FLOOR
+    assert (image == before).all()
+
+
+@settings(deadline=None)
+@given(strokes(), st.tuples(*[st.integers(0, 60)] * 4), st.integers(0, FLOOR - 1))
+def test_place_and_faint_paper_do_not_matter(image: Image, margins: tuple[int, int, int, int], paper: int) -> None:
+    moved = cv2.copyMakeBorder(image, *margins, cv2.BORDER_CONSTANT, value=paper)
+    assert (normalise(moved) == normalise(image)).all()
+
+
+@settings(deadline=None)
+@given(strokes())
+def test_mass_is_in_the_middle(image: Image) -> None:
+    result = normalise(image)
+    rows, columns = np.nonzero(result)
+    weights = result[rows, columns].astype(float)
+    for places, extent in ((rows, crop(result, 1).shape[0]), (columns, crop(result, 1).shape[1])):
+        mass = (places * weights).sum() / weights.sum()
+        at_the_edge = places.min() == 0 or places.max() == 27
+        assert CENTRE <= mass + 1e-9 < CENTRE + 1 + 2e-9 or at_the_edge
+        assert extent <= BOX
+
+
+@settings(deadline=None)
+@given(strokes())
+def test_twice_is_once(image: Image) -> None:
+    once = normalise(image)
+    twice = normalise(once)
+    if max(crop(once).shape) == BOX:
+        # The second crop may drop pixels fainter than the floor, and the mass then be nearer to the next pixel.
+        steps = [(down, right) for down in range(-2, 3) for right in range(-2, 3)]
+        assert min(change(np.roll(once, step, (0, 1)), twice) for step in steps) <= 1
+    else:  # the faint end of a stroke fell under the floor: the rest grows by a pixel or two
+        assert max(crop(once).shape) >= BOX - 2
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (28, 28), (3, 500), (1000, 1000)])
+def test_no_ink_is_blank(shape: tuple[int, int]) -> None:
+    assert not normalise(np.zeros(shape, np.uint8)).any()
+    assert not normalise(np.full(shape, FLOOR - 1, np.uint8)).any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "box"),
+    [
+        ((1, 1), (20, 20)),
+        ((28, 28), (20, 20)),
+        ((500, 500), (20, 20)),
+        ((80, 40), (20, 10)),
+        ((3, 12), (5, 20)),
+        ((1, 200), (1, 20)),
+        ((200, 1), (20, 1)),
+    ],
+)
+def test_a_rectangle_keeps_its_shape(shape: tuple[int, int], box: tuple[int, int]) -> None:
+    result = normalise(np.full(shape, 255, np.uint8))
+    expected = np.zeros((28, 28), np.uint8)
+    top, left = (int(np.ceil(CENTRE - (side - 1) / 2)) for side in box)
+    expected[top : top + box[0], left : left + box[1]] = 255
+    assert (result == expected).all()
+
+
+def test_shrinking_is_anti_aliased() -> None:
+    stripes = np.zeros((200, 200), np.uint8)
+    stripes[:, ::2] = 254
+    assert (scale(stripes) == 127).all()
+
+
+def test_enlarging_is_smooth() -> None:
+    ramp = scale(np.array([[16, 128, 240]], np.uint8))
+    assert (np.diff(ramp[0].astype(int)) >= 0).all()
+    assert len(np.unique(ramp)) > 10
+
+
+def test_ink_far_from_its_mass_stays_in_the_field() -> None:
+    flag = np.full((20, 20), FLOOR, np.uint8)
+    flag[:, :4] = 255
+    flag[:, 4:-1] = 0
+    assert crop(normalise(flag)).shape == (20, 20)
+    assert (crop(normalise(flag)) == flag).all()
+
+
+def test_enlarge_finds_the_strokes_in_counts_of_blocks() -> None:
+    disc = np.zeros((64, 64), np.uint8)
+    cv2.circle(disc, (31, 31), 20, 255, -1)
+    counts = cv2.resize(disc, (8, 8), interpolation=cv2.INTER_AREA)
+    found = enlarge(counts)
+    assert found.shape == (96, 96)
+    assert change(np.pad(disc, 16), found) < 6
+    assert not enlarge(np.zeros((8, 8), np.uint8)).any()
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        (np.zeros((28, 28)), "float64 of shape"),
+        (np.zeros((0, 5), np.uint8), r"\(0, 5\)"),
+        (np.zeros((8, 8, 3), np.uint8), r"\(8, 8, 3\)"),
+    ],
+)
+def test_refuses_what_is_no_image(image: Image, found: str) -> None:
+    with pytest.raises(DataError, match=f"image: found .*{found}.* allowed is uint8"):
+        normalise(image)
+
+
+def test_mnist_itself_is_nearly_unchanged() -> None:
+    if not (SHARED / "mnist.npz").is_file():
+        pytest.skip(f"needs MNIST in {SHARED}")
+    with np.load(SHARED / "mnist.npz") as archive:
+        images = archive["x_test"]
+    changes = np.array([change(image, normalise(image)) for image in images])
+    assert changes.mean() < 0.03  # found: 0.020 grey levels
+    assert np.mean(changes == 0) > 0.9  # 0.914; the rest loses a column or row fainter than the floor
+    assert np.sum(changes > 0.5) <= 15  # 10: the few with a box of 19 pixels, or a stray faint pixel
+
+
+def test_drawings_are_settled_after_once() -> None:
+    if not (SHARED / "drawn" / "images.csv").is_file():
+        pytest.skip(f"needs the drawings in {SHARED}")
+    drawn = np.loadtxt(SHARED / "drawn" / "images.csv", delimiter=",", dtype=np.uint8).reshape(-1, 28, 28)
+    once = [normalise(image) for image in drawn]
+    changes = np.array([change(image, normalise(image)) for image in once])
+    assert np.mean(changes == 0) > 0.98  # found: 0.99
+    assert changes.mean() < 0.2  # 0.10

@@ -1,0 +1,149 @@
+"""The sets that a configuration asks for; that the test set is the same whatever else is asked."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from digitexp.data.digits import Digits
+from digitexp.data.sets import load, names
+from digitexp.errors import DataError
+from digitexp.settings import Data
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+DIGITS = Data(
+    name="digits",
+    path=None,
+    limit=None,
+    validation=0.1,
+    test=0.2,
+    split_seed=1,
+    classes=[str(number) for number in range(10)],
+)
+
+
+def numbered(n: int, first: int) -> Any:
+    """Images that are all different: the first two pixels are a number."""
+    images = np.zeros((n, 28, 28), np.uint8)
+    images[:, 0, 0], images[:, 0, 1] = np.divmod(first + np.arange(n), 256)
+    return images
+
+
+def numbers(digits: Digits) -> list[int]:
+    return (256 * digits.images[:, 0, 0].astype(int) + digits.images[:, 0, 1]).tolist()
+
+
+def write(folder: Path, n: int = 400) -> Path:
+    np.savez(
+        folder / "mnist.npz",
+        x_train=numbered(n, 0),
+        y_train=np.arange(n) % 10,
+        x_test=numbered(50, 1000),
+        y_test=np.arange(50) % 10,
+    )
+    return folder / "mnist.npz"
+
+
+@pytest.fixture
+def mnist(tmp_path: Path) -> Data:
+    return replace(DIGITS, name="mnist", path=str(write(tmp_path)), test=None)
+
+
+def sizes(data: Data) -> dict[str, int]:
+    return {name: len(digits) for name, digits in load(data).items()}
+
+
+@pytest.mark.parametrize("limit", [None, 100, 399, 400, 5000])
+@pytest.mark.parametrize("validation", [0, 0.1, 0.5])
+@pytest.mark.parametrize("split_seed", [0, 7])
+def test_mnist_pool_is_divided_and_its_test_set_never_touched(
+    mnist: Data, limit: int | None, validation: float, split_seed: int
+) -> None:
+    sets = load(replace(mnist, limit=limit, validation=validation, split_seed=split_seed))
+    assert numbers(sets["test"]) == list(range(1000, 1050))
+    assert list(sets) == (["train", "val", "test"] if validation else ["train", "test"])
+    pool = [number for name in sets if name != "test" for number in numbers(sets[name])]
+    assert len(pool) == len(set(pool)) == min(limit or 400, 400)
+    assert max(pool) < 400
+    assert len(sets["train"]) == len(pool) * (1 - validation) // 1
+
+
+def test_digits_hold_out_their_own_test_set() -> None:
+    assert sizes(DIGITS) == {"train": 1293, "val": 144, "test": 360}
+    test = load(DIGITS)["test"].digest()
+    limited = load(replace(DIGITS, limit=200, validation=0.25))
+    assert {name: len(digits) for name, digits in limited.items()} == {"train": 150, "val": 50, "test": 360}
+    assert limited["test"].digest() == test
+    assert load(replace(DIGITS, split_seed=2))["test"].digest() != test
+    together = {image.tobytes() for digits in load(DIGITS).values() for image in digits.images}
+    assert len(together) == 1797
+
+
+@pytest.mark.parametrize("validation", [0, 0.1])
+def test_names_are_those_of_the_sets(mnist: Data, validation: float) -> None:
+    for data in (mnist, DIGITS):
+        asked = replace(data, validation=validation)
+        assert names(asked) == tuple(name for name in load(asked) if name != "train")
+
+
+def test_names_read_no_file() -> None:
+    assert names(replace(DIGITS, name="mnist", path="missing", test=None)) == ("val", "test")
+
+
+def test_the_same_question_is_answered_from_memory(mnist: Data) -> None:
+    first = load(mnist)
+    again = load(replace(mnist, classes=list(mnist.classes)))
+    assert all(again[name] is first[name] for name in first)
+    first.clear()
+    assert load(mnist)
+    assert load(replace(mnist, limit=100))["train"] is not again["train"]
+
+
+def test_a_changed_file_is_read_again(mnist: Data, tmp_path: Path) -> None:
+    assert sizes(mnist)["train"] == 360
+    write(tmp_path, n=200)
+    assert sizes(mnist)["train"] == 180
+    before = load(mnist)["train"]
+    os.utime(tmp_path / "mnist.npz", ns=(1, 1))
+    assert load(mnist)["train"] is not before
+
+
+def test_kept_arrays_are_read_only(mnist: Data) -> None:
+    for data in (mnist, replace(mnist, validation=0), DIGITS):
+        for digits in load(data).values():
+            for array in (digits.images, digits.labels, digits.origin):
+                with pytest.raises(ValueError, match="read-only"):
+                    array[0] = array[1]
+
+
+def test_classes_are_renamed() -> None:
+    romans = ["O", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"]
+    sets = load(replace(DIGITS, classes=romans))
+    assert {digits.classes for digits in sets.values()} == {tuple(romans)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ["a", "b"]}, "data.classes: found 2 names, allowed with data=digits are 10"),
+        ({"classes": ["0"] * 10}, "classes: found 0, 0, .* allowed is a list of different names"),
+        ({"name": "letters"}, "data.name=letters: no such source"),
+        ({"name": "mnist", "path": "missing.npz"}, "data.path=missing.npz: no such file or folder"),
+        ({"limit": 9}, "limit: found 9 images, allowed is 10 or more"),
+        ({"limit": 20}, "class .* too few to hold out 0.1 of each class"),
+    ],
+)
+def test_refuses_in_one_sentence(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load(replace(DIGITS, **changes))
+
+
+def test_real_mnist() -> None:
+    if not (SHARED / "mnist.npz").is_file():
+        pytest.skip(f"needs MNIST in {SHARED}")
+    data = replace(DIGITS, name="mnist", path=str(SHARED), test=None)
+    assert sizes(data) == {"train": 54_000, "val": 6_000, "test": 10_000}
+    assert sizes(replace(data, limit=1000, validation=0.2)) == {"train": 800, "val": 200, "test": 10_000}
