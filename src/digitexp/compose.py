@@ -39,7 +39,7 @@ def mergeable(override: str) -> str:
 def settle(cfg: DictConfig) -> Config:
     """The checked settings of what Hydra composed; a sweep is named after its file unless `search.name` says otherwise."""
     sweep = HydraConfig.get().runtime.choices.get("sweep")
-    plain = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     OmegaConf.set_struct(plain, False)
     if sweep and OmegaConf.select(plain, "search.name") is None:
         OmegaConf.update(plain, "search.name", sweep)
@@ -52,9 +52,7 @@ def settle(cfg: DictConfig) -> Config:
 def sweeps() -> dict[str, str]:
     """The question of every sweep in conf/sweep, by the sweep's name."""
     folder = CONF / "sweep"
-    return {
-        file.relative_to(folder).with_suffix("").as_posix(): question(file) for file in sorted(folder.rglob("*.yaml"))
-    }
+    return {file.relative_to(folder).with_suffix("").as_posix(): question(file) for file in sorted(folder.rglob("*.yaml"))}
 
 
 def question(file: Path) -> str:

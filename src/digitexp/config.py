@@ -26,9 +26,7 @@ def check(cfg: DictConfig) -> Config:
     """The checked settings. `cfg` is what Hydra composed: nothing of it may be unknown, missing or of a wrong type."""
     extensions = cfg.get("extensions")
     if isinstance(extensions, str):
-        raise ConfigError(
-            f"extensions={extensions}: must be a list of files or modules; type 'extensions=[{extensions}]'."
-        )
+        raise ConfigError(f"extensions={extensions}: must be a list of files or modules; type 'extensions=[{extensions}]'.")
     registry.load(list(extensions or []))
     model = cfg.get("model")
     kind = str(model.get("kind") if isinstance(model, DictConfig) else model)

@@ -1,6 +1,5 @@
-"""The one place where all rooms meet: a planned question is searched, run, tracked, ranked, and its best network kept."""
+"""The one place where all rooms meet: a question is searched, run, tracked and ranked, and its best network kept."""
 
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,30 +11,15 @@ import pandas as pd
 from digitexp import runs
 from digitexp.config import to_yaml
 from digitexp.data import sets
-from digitexp.planning import Job, Plan, Spent
+from digitexp.planning import Job, Plan
 from digitexp.reports import pictures, ranking
 from digitexp.reports.ranking import Row, Scored
-from digitexp.runs import Failure, Result
+from digitexp.runs import Failure
 from digitexp.search.loop import Trial, search
 from digitexp.tracking import liveness, reader, recorder, registry
 from digitexp.tracking.reader import Recorded
 from digitexp.tracking.store import Store, open_store
-
-
-class Watch:
-    """What may be told of a running sweep; every method does nothing here."""
-
-    def begin(self, job: Job, number: int, of: int) -> None:
-        """A run starts training, as number `number` of `of` that are still to be trained."""
-
-    def epoch(self, job: Job, epoch: int, metrics: Mapping[str, float]) -> None:
-        """A run has finished an epoch."""
-
-    def end(self, job: Job, outcome: Result | Failure) -> None:
-        """A run is finished or has failed."""
-
-    def say(self, text: str) -> None:
-        """Something else is being done."""
+from digitexp.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -54,18 +38,6 @@ class Outcome:
     def table(self) -> pd.DataFrame:
         """The ranking, one row a trial."""
         return ranking.table(self.rows)
-
-
-def recorded(plan: Plan) -> tuple[list[Recorded], list[Spent]]:
-    """The finished runs of every sweep in the store, and what those of this machine cost."""
-    finished = reader.finished(open_store(plan.config.tracking.uri))
-    here = socket.gethostname()
-    spent = [
-        Spent(run.kind, run.metrics["tflop"], run.metrics["seconds"])
-        for run in finished
-        if run.host == here and not run.trained_in and "tflop" in run.metrics
-    ]
-    return finished, spent
 
 
 def run(plan: Plan, text: str = "", watch: Watch | None = None) -> Outcome:

@@ -5,7 +5,7 @@ import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal
 
 import numpy as np
 from matplotlib import rc_context
@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from digitexp.evaluation.scores import by_row
+from digitexp.models.layers import LayerRow
 
 INK, GREY, PALE = "#222222", "#6b6b6b", "#d9d9d9"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by all eyes (Okabe and Ito 2008)
@@ -45,15 +46,6 @@ look = rc_context(
         "text.parse_math": False,  # a name with two dollar signs is a name
     }
 )
-
-
-class Layer(TypedDict):
-    """One layer of a network, as its diagram shows it."""
-
-    name: str
-    kind: str
-    shape: str  # of what comes out, such as "26 x 26 x 32"
-    parameters: int
 
 
 @look
@@ -158,7 +150,7 @@ def _window(means: Sequence[float], intervals: Sequence[tuple[float, float]]) ->
 
 
 @look
-def network_figure(layers: Sequence[Layer], title: str) -> Figure:
+def network_figure(layers: Sequence[LayerRow], title: str) -> Figure:
     """The layers as boxes, from the input at the top; what does not fit in a column goes on in the next one."""
     rows = math.ceil(len(layers) / math.ceil(len(layers) / 11))
     columns = math.ceil(len(layers) / rows)
@@ -184,7 +176,7 @@ def network_figure(layers: Sequence[Layer], title: str) -> Figure:
     return figure
 
 
-def _draw_layer(axes: Axes, layer: Layer, x: float, y: float, wide: float, high: float) -> None:
+def _draw_layer(axes: Axes, layer: LayerRow, x: float, y: float, wide: float, high: float) -> None:
     tint = next((tint for start, tint in OF_KIND.items() if layer["kind"].lower().startswith(start)), "#ffffff")
     box = FancyBboxPatch((x, y), wide, high, "round,pad=0,rounding_size=0.08", facecolor=tint, edgecolor=GREY)
     axes.add_patch(box)
@@ -228,9 +220,7 @@ def save(figure: Figure, path: Path, dpi: int = 110) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _figure(
-    title: str, wide: float, high: float, layout: Literal["constrained", "compressed"] = "constrained"
-) -> Figure:
+def _figure(title: str, wide: float, high: float, layout: Literal["constrained", "compressed"] = "constrained") -> Figure:
     """An empty figure, `wide` inches and below its title `high` inches; a long title is broken into lines."""
     text = textwrap.fill(title, int(wide / 0.125))  # inches a letter
     figure = Figure(figsize=(wide, high + 0.23 * (text.count("\n") + 1)), layout=layout)

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from digitexp.data import sets as data_sets
 from digitexp.data.digits import Digits
 from digitexp.errors import ConfigError, DataError, TrainingError
 from digitexp.models import network
-from digitexp.models.layers import layers, training_flops
+from digitexp.models.layers import LayerRow, layers, training_flops
 from digitexp.settings import Config
 from digitexp.training import train as training
 
@@ -44,7 +45,7 @@ class Result:
     metrics: dict[str, float]
     curves: dict[str, list[float]]
     predictions: dict[str, Predictions]
-    layers: list[dict[str, Any]]
+    layers: list[LayerRow]
     used: dict[str, Any]
     digests: dict[str, str]
     classes: list[str]
@@ -70,9 +71,7 @@ def run(
     for index, config in enumerate(configs):
         on_epoch(index, 0, {})
         try:
-            yield _run(
-                config, folder / f"{index}.keras", lambda epoch, metrics, index=index: on_epoch(index, epoch, metrics)
-            )
+            yield _run(config, folder / f"{index}.keras", partial(on_epoch, index))
         except (ConfigError, DataError, TrainingError) as error:
             yield Failure(str(error), traceback.format_exc())
         except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:

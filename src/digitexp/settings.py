@@ -94,9 +94,7 @@ class Convolution:
         require(self.filters >= 0, f"{at}.filters", self.filters, "a number of filters, 0 for no such layer")
         require(1 <= self.kernel_size <= 28, f"{at}.kernel_size", self.kernel_size, "pixels, from 1 to 28")
         choose(f"{at}.padding", self.padding, dict.fromkeys(["valid", "same"]))
-        require(
-            self.pool == 0 or 2 <= self.pool <= 28, f"{at}.pool", self.pool, "pixels, from 2 to 28, or 0 for no pooling"
-        )
+        require(self.pool == 0 or 2 <= self.pool <= 28, f"{at}.pool", self.pool, "pixels, from 2 to 28, or 0 for no pooling")
         _check_layer(self, at)
 
 
@@ -291,7 +289,5 @@ class Config:
         allowed = [f"{part}/{metric}" for part in self.data.evaluation_sets if part != "test" for metric in metrics]
         if objective not in allowed:
             why = "nothing is chosen by the test set" if objective.startswith("test/") else "this data cannot give it"
-            offer = (
-                f"allowed are {', '.join(allowed)}" if allowed else "with data.validation=0 there is none to choose by"
-            )
+            offer = f"allowed are {', '.join(allowed)}" if allowed else "with data.validation=0 there is none to choose by"
             raise ConfigError(f"search.objective={objective}: {why}; {offer}, or null.{nearest(objective, allowed)}")

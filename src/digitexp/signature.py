@@ -38,9 +38,7 @@ def question(config: Config, sources: Mapping[str, str]) -> str:
     search = config.search
     asked = {"method": search.method, "objective": search.objective, "repeats": search.repeats, "space": search.space}
     return _hash(
-        asked
-        | {"reference": signature(config, sources)}
-        | ({"trials": search.trials} if search.method == "random" else {})
+        asked | {"reference": signature(config, sources)} | ({"trials": search.trials} if search.method == "random" else {})
     )
 
 

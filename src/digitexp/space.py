@@ -57,9 +57,7 @@ class Parameter:
         if not isinstance(self.values, Range):
             return list(self.values)
         if self.values.step is None:
-            raise SpaceError(
-                f"search.space {self.path!r}: a list of trials needs a step in the range, or random search."
-            )
+            raise SpaceError(f"search.space {self.path!r}: a list of trials needs a step in the range, or random search.")
         if self.type is int:
             return [round(value) for value in self.values.values()]
         return [float(f"{value:.12g}") for value in self.values.values()]  # 0.1 * 3 is 0.3, not 0.30000000000000004
@@ -74,9 +72,7 @@ def parse(config: Config) -> list[Parameter]:
         raise SpaceError(f"search.space: {config.search.name} varies nothing; give it settings, as in "
                          "'search.space={optimizer.name:[adam,sgd]}'.")  # fmt: skip
     for parameter in parameters:
-        bounds = (
-            (parameter.values.low, parameter.values.high) if isinstance(parameter.values, Range) else parameter.values
-        )
+        bounds = (parameter.values.low, parameter.values.high) if isinstance(parameter.values, Range) else parameter.values
         for value in bounds:
             _try(config, _probe(parameter, value, parameters), parameter.path)
     return parameters
@@ -111,9 +107,7 @@ def _grid(config: Config, parameters: Sequence[Parameter]) -> Iterator[Point]:
             extended
             for point in partial
             for extended in (
-                [point | {parameter.path: value} for value in parameter.listed()]
-                if parameter.active(point)
-                else [point]
+                [point | {parameter.path: value} for value in parameter.listed()] if parameter.active(point) else [point]
             )
         ]
     return iter(partial)
@@ -160,9 +154,7 @@ def _parameter(config: Config, path: str, form: Any, earlier: Sequence[Parameter
     except ConfigError as error:
         raise SpaceError(f"search.space {error}") from error
     if path.split(".")[0] not in SWEPT:
-        raise SpaceError(
-            f"{at}: cannot be varied, since it changes no run; allowed are settings of {', '.join(SWEPT)}."
-        )
+        raise SpaceError(f"{at}: cannot be varied, since it changes no run; allowed are settings of {', '.join(SWEPT)}.")
     form = {"values": form} if isinstance(form, list) else form
     if not isinstance(form, dict):
         raise SpaceError(f"{at}: found {form!r}; allowed is {_FORMS}.")
@@ -191,9 +183,7 @@ def _range(at: str, form: Mapping[str, Any], hint: Any) -> Range:
     low, high = (_convert(f"{at} {name}", form[name], plain(hint)[0]) for name in ("min", "max"))
     log = _convert(f"{at} log", form.get("log", False), bool)
     if low >= high or (log and low <= 0):
-        raise SpaceError(
-            f"{at}: from {low} to {high} is no range; min must be below max{' and above 0' if log else ''}."
-        )
+        raise SpaceError(f"{at}: from {low} to {high} is no range; min must be below max{' and above 0' if log else ''}.")
     step = _convert(f"{at} step", form.get("step"), float | None)
     if step is not None and step <= (1 if log else 0):
         raise SpaceError(f"{at}: step={step}; must be {'a factor above 1' if log else 'a number above 0'}.")

@@ -139,9 +139,7 @@ def _read_npz(file: Path) -> dict[str, NDArray[Any]]:
         with np.load(file, allow_pickle=False) as archive:
             missing = [name for name in IDX_FILES if name not in archive]
             if missing:
-                raise DataError(
-                    f"{file}: found no {', '.join(missing)}; allowed are the arrays {', '.join(IDX_FILES)}."
-                )
+                raise DataError(f"{file}: found no {', '.join(missing)}; allowed are the arrays {', '.join(IDX_FILES)}.")
             return {name: archive[name] for name in IDX_FILES}
     except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{file}: cannot be read as .npz: {error}") from error

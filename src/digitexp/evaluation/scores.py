@@ -69,15 +69,13 @@ def most_confused(confusion: NDArray[np.int64], classes: Sequence[str], limit: i
     errors = [(int(count), *cell) for cell, count in np.ndenumerate(confusion) if cell[0] != cell[1] and count > 0]
     errors.sort(key=lambda error: -error[0])  # stable: the table's own order breaks ties
     support = confusion.sum(axis=1)
-    return [
-        ConfusedPair(classes[true], classes[read], count, int(support[true])) for count, true, read in errors[:limit]
-    ]
+    return [ConfusedPair(classes[true], classes[read], count, int(support[true])) for count, true, read in errors[:limit]]
 
 
 def worst_errors(labels: Labels, probabilities: Floats, limit: int) -> NDArray[np.intp]:
     """The rows of at most `limit` errors, the surest first.
 
-    Sure is the probability of the class that was read minus that of the true class (Ghouzam 2017, seed 000).
+    Sure is the probability of the class that was read minus that of the true class.
     """
     predicted = probabilities.argmax(axis=1)
     rows = np.flatnonzero(predicted != labels)

@@ -6,7 +6,7 @@ network.py builds its Keras layers from this very list, so the cost in the plan 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from digitexp.errors import ConfigError
 from digitexp.settings import Cnn, Config, Convolution, Dense, Head, Layer
@@ -27,6 +27,15 @@ class LayerSpec:
     parameters: int = 0
     multiplications: int = 0
     arguments: dict[str, Any] = field(default_factory=dict)
+
+
+class LayerRow(TypedDict):
+    """One row of the table of layers: of any Keras model, a user's too."""
+
+    name: str
+    kind: str
+    shape: str  # of what comes out, such as "26 x 26 x 32"
+    parameters: int
 
 
 def layers(config: Config) -> list[LayerSpec] | None:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from digitexp import registry
-from digitexp.models.layers import LayerSpec, layers
+from digitexp.models.layers import LayerRow, LayerSpec, layers
 from digitexp.settings import Config
 
 _LAYERS = {
@@ -80,8 +80,8 @@ def used_settings(config: Config) -> dict[str, Any]:
     return {f"optimizer.{name}": value for name, value in used.items() if value is not None}
 
 
-def layer_table(model: keras.Model) -> list[dict[str, Any]]:
-    """One row a layer: name, kind, shape ("26 x 26 x 32") and parameters, for tables and the diagram."""
+def layer_table(model: keras.Model) -> list[LayerRow]:
+    """One row a layer, for tables and the diagram."""
     return [
         {
             "name": layer.name,

@@ -13,16 +13,12 @@ from digitexp.runs import Result
 def draw_run(result: Result, title: str, folder: Path) -> None:
     """Curves, the network's diagram, and for every evaluation set its confusion table."""
     figures.save(figures.curves_figure(result.curves, title), folder / "curves.png")
-    figures.save(
-        figures.network_figure([figures.Layer(**layer) for layer in result.layers], title), folder / "network.png"
-    )
+    figures.save(figures.network_figure(result.layers, title), folder / "network.png")
     for name, predicted in result.predictions.items():
         read = predicted.probabilities.argmax(axis=1)
         table = scores.confusion(predicted.labels, read, len(result.classes))
         (folder / name).mkdir()
-        figures.save(
-            figures.confusion_figure(table, result.classes, f"{title}, {name}"), folder / name / "confusion.png"
-        )
+        figures.save(figures.confusion_figure(table, result.classes, f"{title}, {name}"), folder / name / "confusion.png")
 
 
 def draw_ranking(rows: Sequence[Row], objective: str, title: str, file: Path) -> None:

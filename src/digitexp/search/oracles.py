@@ -37,7 +37,7 @@ class ListOracle(_Fileless):
         return {"status": "RUNNING", "values": self._points[int(trial_id)]}
 
 
-class RandomOracle(_Fileless, keras_tuner.oracles.RandomSearch):
+class RandomOracle(_Fileless, keras_tuner.oracles.RandomSearchOracle):
     """KerasTuner's random search: points drawn independently, none twice."""
 
 
@@ -91,9 +91,7 @@ def _declare(space: keras_tuner.HyperParameters, parameter: Parameter) -> None:
 
 def encode(parameters: Sequence[Parameter], point: Point) -> dict[str, Any]:
     """A point in KerasTuner's values: `Choice` takes one type of str, int or float, so null and lists become labels."""
-    return {
-        parameter.path: _encode(parameter, point[parameter.path]) for parameter in parameters if parameter.path in point
-    }
+    return {parameter.path: _encode(parameter, point[parameter.path]) for parameter in parameters if parameter.path in point}
 
 
 def decode(parameters: Sequence[Parameter], values: dict[str, Any]) -> Point:

@@ -91,9 +91,7 @@ def finish_run(store: Store, run: str, result: Result, trained_in: str | None = 
     new = {name: value for name, value in result.metrics.items() if name not in result.curves}
     metrics = [(name, value, last) for name, value in new.items()]
     if trained_in:
-        metrics += [
-            (name, value, step) for name, values in result.curves.items() for step, value in enumerate(values, 1)
-        ]
+        metrics += [(name, value, step) for name, values in result.curves.items() for step, value in enumerate(values, 1)]
     known = store.client.get_run(run).data.params
     used = {path: value for path, value in result.used.items() if path not in known}
     _log(store, run, params=used, metrics=metrics, tags={f"{TAG}trained_in": trained_in} if trained_in else {})
@@ -160,9 +158,7 @@ def _environment() -> dict[str, str]:
 def _commit() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        found = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False
-        )
+        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False)
     except OSError:
         return "unknown"
     return found.stdout.strip() or "unknown"

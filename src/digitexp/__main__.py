@@ -1,0 +1,5 @@
+import sys
+
+from digitexp.cli import main
+
+sys.exit(main())

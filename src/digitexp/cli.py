@@ -1,0 +1,121 @@
+"""The command line: verbs, Hydra's overrides, exit codes. The rooms above do the work, screen.py shows it."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+
+from digitexp import compose, planning, screen
+from digitexp.config import change
+from digitexp.errors import ConfigError, DigitexpError, TrackingError, nearest
+from digitexp.quiet import quiet
+from digitexp.settings import Config
+from digitexp.tracking import store as stores
+
+DONE, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+SINGLE = "single"  # the experiment of runs that belong to no sweep
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code: 0 done, 1 some runs failed, 2 refused, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    verbose = "-v" in words
+    words = [word for word in words if word != "-v"]
+    if {"-h", "--help"} & set(words):
+        screen.show_help({verb: (function.__doc__ or "") for verb, function in VERBS.items()}, compose.sweeps())
+        return DONE
+    try:
+        verb = _verb(words)
+        with nullcontext() if verbose else quiet():
+            return _with_settings(VERBS[verb], words)
+    except DigitexpError as error:
+        screen.show_error(error)
+        return REFUSED
+    except KeyboardInterrupt:
+        screen.show_interrupted()
+        return INTERRUPTED
+
+
+def run(config: Config) -> int:
+    """Train what is not finished, rank, keep the best network; the verb when none is given."""
+    if config.search.name is None:
+        config = change(config, {"search.name": SINGLE})
+    question = compose.sweeps().get(str(config.search.name), "")
+    plan = _show_plan(config, question)
+    from digitexp import experiment  # takes seconds: TensorFlow comes along
+
+    with screen.Progress(plan) as watch:
+        outcome = experiment.run(plan, question, watch)
+    screen.show_outcome(plan, outcome)
+    return SOME_FAILED if outcome.failed else DONE
+
+
+def plan(config: Config) -> int:
+    """Show what would run, what of it is finished, and how long the rest would take."""
+    _show_plan(config, compose.sweeps().get(str(config.search.name), ""))
+    return DONE
+
+
+def ui(config: Config) -> int:
+    """Open MLflow's pages on the recorded runs."""
+    if not stores.exists(config.tracking.uri):
+        raise TrackingError(
+            f"ui: there is no store at {stores.resolve(config.tracking.uri)} yet; type digitexp +sweep=NAME first."
+        )
+    from digitexp.tracking import server
+
+    return server.serve(config.tracking.uri, config.ui.port, config.search.name, screen.show_address)
+
+
+VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "ui": ui}
+
+
+def _show_plan(config: Config, question: str) -> planning.Plan:
+    spelt = planning.plan(config)
+    finished: set[str] = set()
+    spent: list[planning.Spent] = []
+    if stores.exists(config.tracking.uri):
+        from digitexp.tracking import reader
+
+        runs = reader.finished(stores.open_store(config.tracking.uri))
+        finished = {run.signature for run in runs}
+        spent = [planning.Spent(run.kind, *cost) for run in runs if (cost := run.cost_here())]
+    screen.show_plan(spelt, question, finished, spent)
+    return spelt
+
+
+def _verb(words: list[str]) -> str:
+    """The verb, taken out of the words; `run` when there is none."""
+    if words and words[0] in VERBS:
+        return words.pop(0)
+    for word in words:
+        if "=" not in word and not word.startswith(("-", "~")):
+            raise ConfigError(f"{word}: is no verb and no setting; verbs are {', '.join(VERBS)}, settings are typed as in "
+                              f"training.epochs=3.{nearest(word, VERBS)}")  # fmt: skip
+    return "run"
+
+
+def _with_settings(verb: Callable[[Config], int], words: Sequence[str]) -> int:
+    """Have Hydra compose the settings, once or for each job of `--multirun`, and call the verb with them."""
+    codes: list[int] = []
+    raised: list[BaseException] = []
+
+    def job(cfg: DictConfig) -> None:
+        try:
+            codes.append(verb(compose.settle(cfg)))
+        except BaseException as error:  # Hydra would print what is ours to say
+            raised.append(error)
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's own errors reach us instead of being printed
+    sys.argv = ["digitexp", *map(compose.mergeable, words)]
+    try:
+        hydra.main(version_base="1.3", config_path=str(compose.CONF), config_name="config")(job)()
+    except (HydraException, ValueError) as error:
+        raise compose.explain(error) from error
+    if raised:
+        raise raised[0]
+    return max(codes, default=DONE)

@@ -1,0 +1,284 @@
+"""What a person sees in the terminal: the plan before, the progress during, the ranked table after."""
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from digitexp import planning
+from digitexp.data import sets
+from digitexp.planning import Job, Plan, Spent
+from digitexp.watch import Watch
+
+if TYPE_CHECKING:
+    from digitexp.experiment import Outcome
+    from digitexp.reports.ranking import Row
+    from digitexp.runs import Failure, Result
+
+console = Console(highlight=False, soft_wrap=not shutil.get_terminal_size().columns)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+COMMAND = "python -m digitexp"
+
+
+def show_help(verbs: Mapping[str, str], sweeps: Mapping[str, str]) -> None:
+    """The verbs, how to type settings, and every sweep with its question."""
+    console.print(f"[bold]{COMMAND}[/] \\[VERB] \\[+sweep=NAME] \\[SETTING=VALUE ...]\n")
+    console.print("Hyperparameter experiments on handwritten digits: which setting is really better?\n")
+    for title, entries in (("verbs", {verb: text.splitlines()[0] for verb, text in verbs.items()}), ("sweeps", sweeps)):
+        console.print(_definitions(title, entries))
+        console.print()
+    examples = {
+        f"{COMMAND} +sweep=cnn_optimizers": "answer a question",
+        f"{COMMAND} plan +sweep=dense_neurons search.repeats=3": "see what it would cost",
+        f"{COMMAND} model=cnn training.epochs=3": "train one network",
+        f"{COMMAND} ui": "compare the runs in a browser",
+    }
+    console.print(_definitions("examples", examples))
+    console.print("\n-v shows what the libraries print; --cfg job shows all settings; --multirun, --hydra-help are Hydra's.")
+
+
+def show_error(error: Exception) -> None:
+    """An error of ours, as its one sentence."""
+    errors.print(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}")
+
+
+def show_interrupted() -> None:
+    """After Ctrl-C."""
+    errors.print("Interrupted. Finished runs are kept; the same command goes on from there.")
+
+
+def show_address(address: str) -> None:
+    """Where MLflow's pages are."""
+    console.print(f"MLflow's pages are at [bold]{address}[/] (Ctrl-C ends them).")
+
+
+def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spent]) -> None:
+    """What is asked, what would run, and how long that would take."""
+    jobs = plan.listed_jobs()
+    unique = {job.signature: job for job in jobs}
+    pending = [job for signature, job in unique.items() if signature not in finished] if plan.points is not None else jobs
+    config = plan.config
+    about = Table.grid(padding=(0, 2))
+    about.add_column(style="dim", no_wrap=True)
+    about.add_column()
+    for parameter in plan.parameters:
+        values = planning.as_values(parameter)
+        shown = values if isinstance(values, str) else ", ".join("null" if value is None else str(value) for value in values)
+        only = "".join(f"  (where {path} is {' or '.join(map(str, allowed))})" for path, allowed in parameter.when.items())
+        about.add_row("varies", f"{parameter.path}: {escape(shown)}{only}")
+    images = f"{sets.size(config.data):,} images to train on, scored on {' and '.join(config.data.evaluation_sets)}"
+    about.add_row("data", f"{config.data.name}: {images}")
+    about.add_row(
+        "training",
+        f"{config.model.kind}, {_count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}",
+    )
+    about.add_row("ranked by", config.search.objective or "nothing: no winner is chosen")
+    total = f"{_count(plan.trials, 'trial')} x {_count(config.search.repeats, 'seed')} = {_count(plan.runs, 'run')}"
+    if plan.points is None:
+        about.add_row(
+            "runs", f"{total}, drawn at random from seed {config.seed}; what is finished of them is not trained again"
+        )
+    else:
+        about.add_row("runs", f"{total}: {len(unique) - len(pending)} finished, {len(pending)} to train")
+    if pending:
+        seconds, known = planning.expected_seconds(pending, spent)
+        basis = "from recorded runs" if known else "a guess: no such network is recorded on this machine yet"
+        about.add_row("time", f"about {duration(seconds)} ({basis})")
+    console.print(f"[bold]{config.search.name or 'one network'}[/]  {escape(question)}")
+    console.print(about)
+    console.print()
+
+
+class Progress(Watch):
+    """Tells of a running sweep: bars in a terminal, a line a run elsewhere. Used as a context around the sweep."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._objective = plan.config.search.objective or f"{plan.config.data.evaluation_sets[0]}/accuracy"
+        self._best: tuple[float, str] | None = None
+        self._spent: list[float] = []
+        self._began = 0.0
+        self._left = 0
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        self._sweep = self._bars.add_task("runs", total=None, visible=False, note="")
+        self._epochs = self._bars.add_task("epochs", total=plan.config.training.epochs, visible=False, note="")
+        self._doing = Text("starting TensorFlow", style="dim")
+        self._live = Live(Group(self._bars, self._doing), console=console, transient=True, refresh_per_second=8)
+
+    def __enter__(self) -> "Progress":
+        if console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if console.is_terminal:
+            self._live.stop()
+
+    def begin(self, job: Job, number: int, of: int) -> None:
+        """A run starts training: the bars begin anew."""
+        self._began, self._left = time.monotonic(), of - number
+        self._bars.update(self._sweep, total=of, completed=number - 1, visible=True)
+        self._bars.update(self._epochs, total=job.config.training.epochs, completed=0, visible=True, note="")
+        self._say(f"training {_name(job)}")
+
+    def epoch(self, job: Job, epoch: int, metrics: Mapping[str, float]) -> None:
+        """A run has finished an epoch."""
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name.endswith("/accuracy"))
+        self._bars.update(self._epochs, completed=epoch, note=shown)
+
+    def end(self, job: Job, outcome: "Result | Failure") -> None:
+        """A run is finished or has failed: a line of its own, above the bars."""
+        from digitexp.runs import Result
+
+        seconds = time.monotonic() - self._began
+        self._spent.append(seconds)
+        count = f"{len(self._spent):>{len(str(len(self._spent) + self._left))}}/{len(self._spent) + self._left}"
+        if isinstance(outcome, Result):
+            value = outcome.metrics[self._objective]
+            self._note_best(value, _name(job))
+            console.print(f"{count}  {_name(job)}  {self._objective} {value:.4f}  {duration(seconds)}")
+        else:
+            console.print(f"{count}  {_name(job)}  [red]failed[/]: {escape(outcome.message)}")
+        left = self._left * sum(self._spent) / len(self._spent)
+        best = f"best {self._best[0]:.4f} ({self._best[1]})" if self._best else ""
+        self._bars.advance(self._sweep)
+        self._bars.update(self._sweep, note=f"{duration(left)} left  {best}")
+
+    def say(self, text: str) -> None:
+        """Something else is being done."""
+        self._bars.update(self._epochs, visible=False)
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._doing.plain = text
+
+    def _note_best(self, value: float, name: str) -> None:
+        better = -value if self._objective.endswith("/loss") else value
+        if self._best is None or better > (-self._best[0] if self._objective.endswith("/loss") else self._best[0]):
+            self._best = (value, name)
+
+
+def show_outcome(plan: Plan, outcome: "Outcome") -> None:
+    """The ranked table, what it supports, and where everything lies."""
+    objective = plan.config.search.objective
+    console.print()
+    console.print(_table(plan, outcome.rows, objective))
+    for line in _verdict(outcome.rows, objective):
+        console.print(f"[dim]{escape(line)}[/]")
+    done = (
+        [f"{outcome.trained} trained", f"{outcome.reused} taken from other sweeps"]
+        if outcome.reused
+        else [f"{outcome.trained} trained"]
+    )
+    finished = sum(len(row.scored.metrics) for row in outcome.rows) - outcome.trained - outcome.reused
+    about = Table.grid(padding=(0, 2))
+    about.add_column(style="dim", no_wrap=True)
+    about.add_column(overflow="fold")
+    about.add_row(
+        "runs",
+        ", ".join([*done, f"{finished} finished before", *([f"[red]{outcome.failed} failed[/]"] if outcome.failed else [])]),
+    )
+    if outcome.best:
+        about.add_row("best network", outcome.best)
+    about.add_row("compare", f"{COMMAND} ui search.name={outcome.experiment}")
+    console.print()
+    console.print(about)
+
+
+def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
+    paths = [parameter.path for parameter in plan.parameters]
+    measures = [f"{name}/accuracy" for name in plan.config.data.evaluation_sets]
+    if objective and objective not in measures:
+        measures.insert(0, objective)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("", justify="right", no_wrap=True)
+    for path in paths:
+        table.add_column(path, no_wrap=True)
+    for measure in measures:
+        table.add_column(f"{measure}{'*' if measure == objective else ''}", no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    for row in rows:
+        place = f"{row.rank}{'=' if row.top and sum(other.top for other in rows) > 1 else ' '}" if row.rank else ""
+        settings = [_value(row.scored.point[path]) if path in row.scored.point else "" for path in paths]
+        if row.scored.failure:
+            table.add_row("-", *settings, f"[red]{escape(row.scored.failure)}[/]")
+            continue
+        cells = [_measure(row, measure) for measure in measures]
+        table.add_row(
+            place, *settings, *cells, f"{row.scored.mean('seconds'):.1f}", style="" if row.top or not row.rank else "dim"
+        )
+    return table
+
+
+def _measure(row: "Row", measure: str) -> str:
+    interval = row.intervals.get(measure)
+    spread = f"  {interval.low:.4f} to {interval.high:.4f}" if interval else ""
+    return f"{row.scored.mean(measure):.4f}{spread}"
+
+
+def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
+    """What the intervals and the top group support, in words."""
+    lines = []
+    seeds = max((len(row.scored.metrics) for row in rows), default=0)
+    kind = (
+        "Wilson, one seed: other seeds may differ by more" if seeds == 1 else f"bootstrap over {seeds} seeds and the images"
+    )
+    lines.append(f"Ranges are 95 % intervals ({kind}).")
+    if objective:
+        lines.append(f"* chosen on: the ranking is by {objective}, so the winner's own value flatters it.")
+    top = [row for row in rows if row.top]
+    ranked = [row for row in rows if row.rank]
+    if len(top) > 1:
+        others = "all" if len(top) == len(ranked) else f"the {len(top)} marked ="
+        lines.append(f"A tie: {others} cannot be told apart on these images (5 %, Holm over all comparisons).")
+    elif top and len(ranked) > 1:
+        lines.append("The first is better than every other on these images (5 %, Holm over all comparisons).")
+    return lines
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "4.2 s", "3 min", "1 h 20 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _name(job: Job) -> str:
+    settings = [f"{path}={_value(value)}" for path, value in job.point.items()]
+    return escape(" ".join([*settings, f"seed={job.config.seed}"]))
+
+
+def _value(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "null" if value is None else str(value)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _definitions(title: str, entries: Mapping[str, str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    table.add_row(f"[bold]{title}[/]", "")
+    for name, text in entries.items():
+        table.add_row(f"  {escape(name)}", escape(text))
+    return table
