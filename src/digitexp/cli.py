@@ -1,5 +1,6 @@
 """The command line: verbs, Hydra's overrides, exit codes. The rooms above do the work, screen.py shows it."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,18 +11,17 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from digitexp import compose, planning, screen
-from digitexp.config import change
 from digitexp.errors import ConfigError, DigitexpError, TrackingError, nearest
 from digitexp.quiet import quiet
 from digitexp.settings import Config
 from digitexp.tracking import store as stores
 
 DONE, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
-SINGLE = "single"  # the experiment of runs that belong to no sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code: 0 done, 1 some runs failed, 2 refused, 130 interrupted."""
+    gc.disable()  # what is imported stays: looking for garbage in it would take a quarter of the start
     words = list(sys.argv[1:] if arguments is None else arguments)
     verbose = "-v" in words
     words = [word for word in words if word != "-v"]
@@ -38,16 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         screen.show_interrupted()
         return INTERRUPTED
+    finally:
+        gc.freeze()  # nor is there anything to look for at the end
 
 
 def run(config: Config) -> int:
     """Train what is not finished, rank, keep the best network; the verb when none is given."""
-    if config.search.name is None:
-        config = change(config, {"search.name": SINGLE})
-    question = compose.sweeps().get(str(config.search.name), "")
+    question = compose.sweeps().get(config.experiment, "")
     plan = _show_plan(config, question)
     from digitexp import experiment  # takes seconds: TensorFlow comes along
 
+    gc.freeze()
+    gc.enable()
     with screen.Progress(plan) as watch:
         outcome = experiment.run(plan, question, watch)
     screen.show_outcome(plan, outcome)
@@ -56,7 +58,7 @@ def run(config: Config) -> int:
 
 def plan(config: Config) -> int:
     """Show what would run, what of it is finished, and how long the rest would take."""
-    _show_plan(config, compose.sweeps().get(str(config.search.name), ""))
+    _show_plan(config, compose.sweeps().get(config.experiment, ""))
     return DONE
 
 
@@ -92,7 +94,7 @@ def _verb(words: list[str]) -> str:
     """The verb, taken out of the words; `run` when there is none."""
     if words and words[0] in VERBS:
         return words.pop(0)
-    for word in words:
+    for word in words if not any(word.startswith("-") for word in words) else ():
         if "=" not in word and not word.startswith(("-", "~")):
             raise ConfigError(f"{word}: is no verb and no setting; verbs are {', '.join(VERBS)}, settings are typed as in "
                               f"training.epochs=3.{nearest(word, VERBS)}")  # fmt: skip
@@ -100,7 +102,9 @@ def _verb(words: list[str]) -> str:
 
 
 def _with_settings(verb: Callable[[Config], int], words: Sequence[str]) -> int:
-    """Have Hydra compose the settings, once or for each job of `--multirun`, and call the verb with them."""
+    """Compose the settings and call the verb with them; Hydra's own flags go through Hydra's own main."""
+    if not any(word.startswith("-") for word in words):
+        return verb(compose.compose(words))
     codes: list[int] = []
     raised: list[BaseException] = []
 
@@ -109,6 +113,7 @@ def _with_settings(verb: Callable[[Config], int], words: Sequence[str]) -> int:
             codes.append(verb(compose.settle(cfg)))
         except BaseException as error:  # Hydra would print what is ours to say
             raised.append(error)
+            raise SystemExit from None
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's own errors reach us instead of being printed
     sys.argv = ["digitexp", *map(compose.mergeable, words)]
@@ -116,6 +121,8 @@ def _with_settings(verb: Callable[[Config], int], words: Sequence[str]) -> int:
         hydra.main(version_base="1.3", config_path=str(compose.CONF), config_name="config")(job)()
     except (HydraException, ValueError) as error:
         raise compose.explain(error) from error
-    if raised:
-        raise raised[0]
+    except SystemExit:
+        if raised:
+            raise raised[0] from None
+        raise
     return max(codes, default=DONE)

@@ -27,7 +27,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
             cfg = hydra_compose("config", [mergeable(text) for text in overrides], return_hydra_config=True)
             HydraConfig.instance().set_config(cfg)
             return settle(cfg)
-    except HydraException as error:
+    except (HydraException, ValueError) as error:  # ValueError: for a group that is given a number
         raise explain(error) from error
 
 
@@ -103,6 +103,7 @@ _SENTENCES: dict[str, Callable[..., str]] = {
         f"{path}={values}: several values make a sweep; type 'search.space={{{path}:[{values}]}}', "
         f"or add --multirun for one command each."
     ),
+    r"Config group override must be": lambda: "a group is chosen by the name of a file in conf/, as in model=dense.",
     r"Error parsing override '([^']*)'": lambda text: (
         f"{text}: is no verb and no setting; type settings as in training.epochs=3."
     ),

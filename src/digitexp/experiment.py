@@ -14,7 +14,7 @@ from digitexp.data import sets
 from digitexp.planning import Job, Plan
 from digitexp.reports import pictures, ranking
 from digitexp.reports.ranking import Row, Scored
-from digitexp.runs import Failure
+from digitexp.results import Failure
 from digitexp.search.loop import Trial, search
 from digitexp.tracking import liveness, reader, recorder, registry
 from digitexp.tracking.reader import Recorded
@@ -107,7 +107,7 @@ class _Sweep:
 
     @property
     def _name(self) -> str:
-        return str(self.plan.config.search.name)
+        return self.plan.config.experiment
 
     def _evaluate(self, trials: Sequence[Trial]) -> list[float | None]:
         """The mean objective of each trial; None where a run failed."""

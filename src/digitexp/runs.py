@@ -6,58 +6,20 @@
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from digitexp import registry
 from digitexp.data import sets as data_sets
 from digitexp.data.digits import Digits
 from digitexp.errors import ConfigError, DataError, TrainingError
 from digitexp.models import network
-from digitexp.models.layers import LayerRow, layers, training_flops
+from digitexp.models.layers import layers, training_flops
+from digitexp.results import Failure, Predictions, Result
 from digitexp.settings import Config
 from digitexp.training import train as training
 
 OnEpoch = Callable[[int, int, dict[str, float]], bool]
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a run says of one evaluation set: true labels (n,) and probabilities (n, classes) float32."""
-
-    labels: np.ndarray
-    probabilities: np.ndarray
-
-    @property
-    def hits(self) -> np.ndarray:
-        """Which images were recognised: bool (n,)."""
-        return self.probabilities.argmax(axis=1) == self.labels
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished run, picklable: numbers, curves by epoch, predictions by set, and the file of the trained network."""
-
-    metrics: dict[str, float]
-    curves: dict[str, list[float]]
-    predictions: dict[str, Predictions]
-    layers: list[LayerRow]
-    used: dict[str, Any]
-    digests: dict[str, str]
-    classes: list[str]
-    network: Path
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run that ended with an error: its sentence, and the traceback for whoever looks further."""
-
-    message: str
-    details: str = field(repr=False)
 
 
 def run(

@@ -22,7 +22,7 @@ from digitexp.watch import Watch
 if TYPE_CHECKING:
     from digitexp.experiment import Outcome
     from digitexp.reports.ranking import Row
-    from digitexp.runs import Failure, Result
+    from digitexp.results import Failure, Result
 
 console = Console(highlight=False, soft_wrap=not shutil.get_terminal_size().columns)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -143,7 +143,7 @@ class Progress(Watch):
 
     def end(self, job: Job, outcome: "Result | Failure") -> None:
         """A run is finished or has failed: a line of its own, above the bars."""
-        from digitexp.runs import Result
+        from digitexp.results import Result
 
         seconds = time.monotonic() - self._began
         self._spent.append(seconds)

@@ -279,6 +279,11 @@ class Config:
     plan: Plan = MISSING
     ui: Ui = MISSING
 
+    @property
+    def experiment(self) -> str:
+        """Where the runs are recorded: the sweep's name, `single` for runs that belong to none."""
+        return self.search.name or "single"
+
     def check(self, at: str) -> None:
         require(self.seed >= 1, "seed", self.seed, "a whole number from 1")
         choose("loss", self.loss, registry.LOSSES)

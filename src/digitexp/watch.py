@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from digitexp.planning import Job
 
 if TYPE_CHECKING:  # importing it brings TensorFlow along
-    from digitexp.runs import Failure, Result
+    from digitexp.results import Failure, Result
 
 
 class Watch:

@@ -243,9 +243,7 @@ def test_a_failed_download_names_the_other_ways(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     fake_keras(monkeypatch, unreachable)
     cache = re.escape(str(tmp_path / "datasets" / "mnist.npz"))
-    with pytest.raises(
-        DataError, match=rf"{cache}.*download failed .*no route.*data.path=FILE.*data=digits"
-    ) as refusal:
+    with pytest.raises(DataError, match=rf"{cache}.*download failed .*no route.*data.path=FILE.*data=digits") as refusal:
         read_mnist()
     assert "\n" not in str(refusal.value)
 

@@ -17,9 +17,7 @@ def hits(images, *shape):
 
 
 # Two settings on the same images and seeds, `(2, seeds, images)`.
-pairs_of_settings = st.tuples(st.integers(1, 4), st.integers(1, 30)).flatmap(
-    lambda size: hnp.arrays(np.bool_, (2, *size))
-)
+pairs_of_settings = st.tuples(st.integers(1, 4), st.integers(1, 30)).flatmap(lambda size: hnp.arrays(np.bool_, (2, *size)))
 p_values = st.lists(st.floats(0, 1), max_size=12)
 
 
@@ -62,9 +60,7 @@ class TestBootstrap:
         runs = simulate(np.random.default_rng(1), spread=0.5)[0]
         rng = np.random.default_rng(2)
         seeds, images = runs.shape
-        means = [
-            runs[rng.integers(seeds, size=seeds)][:, rng.integers(images, size=images)].mean() for _ in range(4000)
-        ]
+        means = [runs[rng.integers(seeds, size=seeds)][:, rng.integers(images, size=images)].mean() for _ in range(4000)]
         assert bootstrap(runs, resamples=4000) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.003)
 
     @settings(deadline=None, max_examples=50)

@@ -7,7 +7,7 @@ from pathlib import Path
 from digitexp import figures
 from digitexp.evaluation import scores
 from digitexp.reports.ranking import Row, label
-from digitexp.runs import Result
+from digitexp.results import Result
 
 
 def draw_run(result: Result, title: str, folder: Path) -> None:

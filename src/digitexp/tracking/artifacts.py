@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from digitexp.evaluation import scores
-from digitexp.runs import Predictions, Result
+from digitexp.results import Predictions, Result
 
 RESULT, PREDICTIONS, NETWORK = "result.json", "predictions.npz", "network.keras"
 _PLAIN = ("metrics", "curves", "layers", "used", "digests", "classes")

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlflow.artifacts import download_artifacts
 
-from digitexp.runs import Predictions, Result
+from digitexp.results import Predictions, Result
 from digitexp.tracking import artifacts
 from digitexp.tracking.store import TAG, Store
 

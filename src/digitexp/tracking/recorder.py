@@ -19,7 +19,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
 from digitexp.config import flatten, present
-from digitexp.runs import Failure, Result
+from digitexp.results import Failure, Result
 from digitexp.settings import Config
 from digitexp.tracking import artifacts, liveness
 from digitexp.tracking.store import TAG, Store
@@ -45,7 +45,7 @@ class Child:
 
 def begin_sweep(store: Store, config: Config, question: str, text: str, resolved: str) -> str:
     """The parent run of this question, RUNNING: the recorded one when the question was asked before, else a new one."""
-    name = str(config.search.name)
+    name = config.experiment
     experiment = store.experiment(name)
     liveness.close_stale(store, experiment)
     wanted = f"tags.`{TAG}question` = '{question}'"
