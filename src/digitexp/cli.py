@@ -14,6 +14,7 @@ from digitexp import compose, planning, screen
 from digitexp.errors import ConfigError, DigitexpError, TrackingError, nearest
 from digitexp.quiet import quiet
 from digitexp.settings import Config
+from digitexp.tracking import ledger
 from digitexp.tracking import store as stores
 
 DONE, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -81,11 +82,11 @@ def _show_plan(config: Config, question: str) -> planning.Plan:
     finished: set[str] = set()
     spent: list[planning.Spent] = []
     if stores.exists(config.tracking.uri):
-        from digitexp.tracking import reader
-
-        runs = reader.finished(stores.open_store(config.tracking.uri))
-        finished = {run.signature for run in runs}
-        spent = [planning.Spent(run.kind, *cost) for run in runs if (cost := run.cost_here())]
+        entries = ledger.finished(config.tracking.uri)
+        finished = {entry.signature for entry in entries}
+        spent = [
+            planning.Spent(entry.kind, entry.tflop, entry.seconds) for entry in entries if entry.tflop and entry.seconds
+        ]
     screen.show_plan(spelt, question, finished, spent)
     return spelt
 

@@ -16,7 +16,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException, Vali
 
 from digitexp import registry
 from digitexp.errors import ConfigError
-from digitexp.settings import Config, choose
+from digitexp.settings import Config, Data, choose
 
 # What a trial may vary: the sections that decide a run's numbers, less the seed, which `search.repeats` varies.
 SWEPT = ("data", "model", "optimizer", "loss", "training")
@@ -165,11 +165,22 @@ def present(config: Config) -> dict[str, Any]:
     absent = {
         path.rpartition(".")[0] for path, value in kept.items() if path.endswith((".units", ".filters")) and value == 0
     }
+    unused = _unused(config.data)
     return {
         path: value
         for path, value in kept.items()
-        if path.rpartition(".")[0] not in absent and not (path.startswith("optimizer.") and value is None)
+        if path not in unused
+        and path.rpartition(".")[0] not in absent
+        and not (path.startswith("optimizer.") and value is None)
     }
+
+
+def _unused(data: Data) -> set[str]:
+    """The settings that change nothing with this data; without drawings, a run is the same as ever."""
+    unused = set() if data.allow_leakage else {"data.allow_leakage"}
+    if data.drawn.source == "none":
+        return unused | {"data.manual_labels", *flatten(data.drawn, "data.drawn.")}
+    return unused if data.drawn.source == "synthetic" else unused | {"data.drawn.count"}
 
 
 def to_yaml(config: Config) -> str:

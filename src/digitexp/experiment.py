@@ -33,6 +33,7 @@ class Outcome:
     experiment: str
     parent: str
     best: str | None  # the address of the registered model
+    store: str
 
     @property
     def table(self) -> pd.DataFrame:
@@ -98,7 +99,7 @@ class _Sweep:
             network = reader.result(self.store, first.id).network
             address = registry.register_best(self.store, self.parent, self._name, first.id, network)
         failed = len(self.failures)
-        return Outcome(rows, self.trained, self.reused, failed, self._name, self.parent, address)
+        return Outcome(rows, self.trained, self.reused, failed, self._name, self.parent, address, self.store.uri)
 
     def close(self, status: str) -> None:
         """End every run that this invocation holds open."""

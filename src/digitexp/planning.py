@@ -64,7 +64,8 @@ class Plan:
 
     def sources_of(self, config: Config) -> Mapping[str, str]:
         """The digests of the data of one run; a sweep may vary where its data come from."""
-        return self.sources if config.data.path == self.config.data.path else sources.source_digests(config.data)
+        same = (config.data.path, config.data.drawn) == (self.config.data.path, self.config.data.drawn)
+        return self.sources if same else sources.source_digests(config.data)
 
     def listed_jobs(self) -> list[Job]:
         """Every run of a list of points; of a random search, the reference network as many times as there are trials."""
@@ -80,7 +81,9 @@ def plan(config: Config) -> Plan:
     spelt = Plan(config, digests, question(config, digests), parameters, points)
     sets.size(config.data)
     for point in points or [{}]:
-        layers(space.apply(config, point))
+        applied = space.apply(config, point)
+        layers(applied)
+        sets.size(applied.data)
     return spelt
 
 

@@ -1,6 +1,6 @@
 """What a person sees in the terminal: the plan before, the progress during, the ranked table after."""
 
-import shutil
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from digitexp.reports.ranking import Row
     from digitexp.results import Failure, Result
 
-console = Console(highlight=False, soft_wrap=not shutil.get_terminal_size().columns)
+PIPED_WIDTH = 120  # characters, where the output is no terminal
+console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 COMMAND = "python -m digitexp"
@@ -195,6 +196,7 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
     )
     if outcome.best:
         about.add_row("best network", outcome.best)
+    about.add_row("recorded in", outcome.store)
     about.add_row("compare", f"{COMMAND} ui search.name={outcome.experiment}")
     console.print()
     console.print(about)
@@ -233,21 +235,18 @@ def _measure(row: "Row", measure: str) -> str:
 
 def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
     """What the intervals and the top group support, in words."""
-    lines = []
     seeds = max((len(row.scored.metrics) for row in rows), default=0)
-    kind = (
-        "Wilson, one seed: other seeds may differ by more" if seeds == 1 else f"bootstrap over {seeds} seeds and the images"
-    )
-    lines.append(f"Ranges are 95 % intervals ({kind}).")
+    if seeds == 1:
+        lines = ["Ranges are 95 % intervals (Wilson) of one seed; other seeds may differ by more."]
+    else:
+        lines = [f"Ranges are 95 % intervals (bootstrap over {seeds} seeds and the images)."]
     if objective:
-        lines.append(f"* chosen on: the ranking is by {objective}, so the winner's own value flatters it.")
-    top = [row for row in rows if row.top]
-    ranked = [row for row in rows if row.rank]
+        lines.append("* chosen on: the ranking is by it, so the winner's own value flatters it.")
+    top, ranked = [row for row in rows if row.top], [row for row in rows if row.rank]
     if len(top) > 1:
-        others = "all" if len(top) == len(ranked) else f"the {len(top)} marked ="
-        lines.append(f"A tie: {others} cannot be told apart on these images (5 %, Holm over all comparisons).")
+        lines.append(f"= a tie: these {len(top)} cannot be told apart on these images (5 %, Holm).")
     elif top and len(ranked) > 1:
-        lines.append("The first is better than every other on these images (5 %, Holm over all comparisons).")
+        lines.append("No tie: the first is better than every other on these images (5 %, Holm).")
     return lines
 
 

@@ -29,6 +29,33 @@ def choose(path: str, name: str, known: Mapping[str, Any]) -> None:
 
 
 @dataclass
+class Drawn:
+    """Drawings that a person labelled, or our own pen's; the last `holdout` at most are scored, never trained on."""
+
+    source: str = MISSING
+    images: Optional[str] = MISSING
+    labels: Optional[str] = MISSING
+    count: int = MISSING
+    geometry: str = MISSING
+    holdout: int = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.source", self.source, dict.fromkeys(["none", "csv", "folder", "synthetic"]))
+        choose(f"{at}.geometry", self.geometry, dict.fromkeys(["raw", "mnist"]))
+        self._check_path(f"{at}.images", self.images, at, {"csv": "the csv file of images", "folder": "the folder of PNGs"})
+        self._check_path(f"{at}.labels", self.labels, at, {"csv": "the csv file of labels"})
+        require(self.count >= 1, f"{at}.count", self.count, "a number of drawings from 1")
+        require(self.holdout >= 0, f"{at}.holdout", self.holdout, "a number of drawings, 0 to score none")
+
+    def _check_path(self, path: str, value: str | None, at: str, needed: Mapping[str, str]) -> None:
+        if self.source in needed:
+            allowed = f"{needed[self.source]} with {at}.source={self.source}; type {path}=PATH"
+        else:
+            allowed = f"null with {at}.source={self.source}; to read it, type {at}.source={' or '.join(needed)}"
+        require((value is not None) == (self.source in needed), path, value, allowed)
+
+
+@dataclass
 class Data:
     """Where the images come from and how they are divided; `validation` and `test` are shares of the images."""
 
@@ -39,6 +66,9 @@ class Data:
     test: Optional[float] = MISSING
     split_seed: int = MISSING
     classes: list[str] = MISSING
+    manual_labels: int = MISSING
+    allow_leakage: bool = MISSING
+    drawn: Drawn = MISSING
 
     def check(self, at: str) -> None:
         choose(f"{at}.name", self.name, dict.fromkeys(["digits", "mnist"]))
@@ -51,11 +81,16 @@ class Data:
         require(self.limit is None or self.limit > 0, f"{at}.limit", self.limit, "a number of images, or null for all")
         require(0 <= self.validation < 1, f"{at}.validation", self.validation, "a share from 0 to below 1")
         require(self.split_seed >= 0, f"{at}.split_seed", self.split_seed, "a whole number from 0")
+        require(self.manual_labels >= 0, f"{at}.manual_labels", self.manual_labels, "a number of drawings from 0")
+        require(self.manual_labels == 0 or self.drawn.source != "none", f"{at}.manual_labels", self.manual_labels,
+                 f"0 without drawings; type {at}.drawn.source=synthetic, csv or folder to have some")  # fmt: skip
 
     @property
     def evaluation_sets(self) -> tuple[str, ...]:
         """The names of the sets on which a run is scored."""
-        return ("val", "test") if self.validation else ("test",)
+        val = ("val",) if self.validation else ()
+        drawn = ("drawn",) if self.drawn.source != "none" and self.drawn.holdout else ()
+        return (*val, "test", *drawn)
 
 
 @dataclass

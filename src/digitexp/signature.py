@@ -19,12 +19,15 @@ from digitexp.settings import Config
 # Raised whenever the same configuration would give other numbers than before.
 RECIPE = 1
 
+# Where files lie; their bytes decide.
+PATHS = ("data.path", "data.drawn.images", "data.drawn.labels")
+
 
 def signature(config: Config, sources: Mapping[str, str]) -> str:
     """16 hexadecimal digits. `sources` maps the data's file names to the SHA-256 of their bytes."""
     return _hash(
         {
-            "settings": {path: value for path, value in present(config).items() if path != "data.path"},
+            "settings": {path: value for path, value in present(config).items() if path not in PATHS},
             "sources": sorted(sources.values()),
             "functions": [entry.source for entry in _chosen(config) if entry.source],
             "recipe": RECIPE,

@@ -7,11 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from digitexp.data.digits import Digits
-from digitexp.data.sets import load, names
+from digitexp.data.drawings import PEN_SEED
+from digitexp.data.geometry import normalise
+from digitexp.data.pen import draw
+from digitexp.data.sets import load, names, size
 from digitexp.errors import DataError
-from digitexp.settings import Data
+from digitexp.settings import Data, Drawn
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 DIGITS = Data(
@@ -22,7 +27,11 @@ DIGITS = Data(
     test=0.2,
     split_seed=1,
     classes=[str(number) for number in range(10)],
+    manual_labels=0,
+    allow_leakage=False,
+    drawn=Drawn(source="none", images=None, labels=None, count=30, geometry="raw", holdout=12),
 )
+SYNTHETIC = replace(DIGITS.drawn, source="synthetic")
 
 
 def numbered(n: int, first: int) -> Any:
@@ -133,12 +142,88 @@ def test_classes_are_renamed() -> None:
         ({"name": "letters"}, "data.name=letters: no such source"),
         ({"name": "mnist", "path": "missing.npz"}, "data.path=missing.npz: no such file or folder"),
         ({"limit": 9}, "limit: found 9 images, allowed is 10 or more"),
+        (
+            {"manual_labels": 19, "drawn": SYNTHETIC},
+            r"data.manual_labels=19: found 30 drawings, of which the last 12 are scored .*; allowed are 0 to 18",
+        ),
+        ({"manual_labels": 1, "drawn": replace(SYNTHETIC, holdout=400)}, "the last 30 are scored .*; allowed are 0 to 0"),
         ({"limit": 20}, "class .* too few to hold out 0.1 of each class"),
     ],
 )
 def test_refuses_in_one_sentence(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         load(replace(DIGITS, **changes))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 30), st.integers(0, 40), st.data())
+def test_the_first_drawings_are_trained_on_and_the_last_scored(count: int, holdout: int, choose: st.DataObject) -> None:
+    scored = min(holdout, count)
+    manual = choose.draw(st.integers(0, count - scored))
+    drawn = replace(SYNTHETIC, count=count, holdout=holdout)
+    data = replace(DIGITS, manual_labels=manual, drawn=drawn, limit=200)
+    sets, without = load(data), load(replace(DIGITS, limit=200))
+    assert tuple(name for name in sets if name != "train") == names(data)
+    assert size(data) == len(sets["train"]) == size(replace(DIGITS, limit=200)) + manual
+    images = sets["train"].images[len(sets["train"]) - manual :]
+    if scored:
+        images = np.concatenate([images, sets["drawn"].images])
+    expected = load(replace(data, manual_labels=0, drawn=replace(drawn, holdout=count)))["drawn"].images
+    assert np.array_equal(images, np.concatenate([expected[:manual], expected[count - scored :]]))
+    for name in ("val", "test"):
+        assert sets[name] is without[name]
+
+
+@pytest.mark.parametrize("geometry", ["raw", "mnist"])
+def test_geometry_is_that_of_all_drawings(geometry: str) -> None:
+    drawn = replace(SYNTHETIC, geometry=geometry)
+    sets = load(replace(DIGITS, manual_labels=18, drawn=drawn))
+    raw = draw(30, PEN_SEED).images
+    expected = raw if geometry == "raw" else np.stack([normalise(image) for image in raw])
+    assert np.array_equal(sets["train"].images[-18:], expected[:18])
+    assert np.array_equal(sets["drawn"].images, expected[18:])
+    assert set(sets["train"].origin) == {"digits", "synthetic"}
+
+
+def write_drawings(folder: Path, images: Any) -> Drawn:
+    np.savetxt(folder / "images.csv", images.reshape(len(images), -1), fmt="%d", delimiter=",")
+    np.savetxt(folder / "labels.csv", np.arange(len(images)) % 10, fmt="%d")
+    return Drawn("csv", str(folder / "images.csv"), str(folder / "labels.csv"), 1, "raw", 4)
+
+
+def test_what_is_scored_is_not_trained_on(mnist: Data, tmp_path: Path) -> None:
+    images = numbered(10, 5000)
+    images[1] = images[8]
+    data = replace(mnist, manual_labels=6, drawn=write_drawings(tmp_path, images))
+    with pytest.raises(DataError, match=r"found 1 of the 4 images of drawn in train too; .* type data\.allow_leakage=true"):
+        load(data)
+    assert sizes(replace(data, allow_leakage=True)) == {"train": 366, "val": 40, "test": 50, "drawn": 4}
+    assert sizes(replace(data, manual_labels=1))["train"] == 361
+
+
+def test_test_images_are_no_manual_labels(mnist: Data, tmp_path: Path) -> None:
+    data = replace(mnist, manual_labels=6, drawn=write_drawings(tmp_path, numbered(10, 1000)))
+    with pytest.raises(DataError, match="found 6 of the 50 images of test in train too"):
+        load(data)
+
+
+def test_changed_drawings_are_read_again(mnist: Data, tmp_path: Path) -> None:
+    data = replace(mnist, drawn=write_drawings(tmp_path, numbered(10, 5000)))
+    before = load(data)["drawn"].digest()
+    write_drawings(tmp_path, numbered(11, 6000))
+    assert load(data)["drawn"].digest() != before
+
+
+def test_real_drawings() -> None:
+    if not (SHARED / "drawn" / "images.csv").is_file():
+        pytest.skip(f"needs the drawings in {SHARED}")
+    paths = {name: str(SHARED / "drawn" / f"{name}.csv") for name in ("images", "labels")}
+    drawn = Drawn("csv", **paths, count=1, geometry="mnist", holdout=400)
+    assert sizes(replace(DIGITS, drawn=drawn)) == {"train": 1293, "val": 144, "test": 360, "drawn": 400}
+    assert sizes(replace(DIGITS, drawn=drawn, manual_labels=1000))["train"] == 2293
+    # Drawings 1,196 and 1,197 are the same.
+    with pytest.raises(DataError, match="found 1 of the 204 images of drawn in train too"):
+        load(replace(DIGITS, drawn=replace(drawn, holdout=204), manual_labels=1196))
 
 
 def test_real_mnist() -> None:

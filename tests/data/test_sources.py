@@ -8,6 +8,7 @@ import sys
 import types
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ import pytest
 from numpy.typing import NDArray
 
 from digitexp.data.geometry import BOX, crop
-from digitexp.data.sources import CLASSES, IDX_FILES, KERAS_SHA256, read_digits, read_mnist, source_digests
+from digitexp.data.sources import CLASSES, IDX_FILES, KERAS_SHA256, read_digits, read_mnist, source_digests, source_files
 from digitexp.errors import DataError
-from digitexp.settings import Data
+from digitexp.settings import Data, Drawn
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 Arrays = dict[str, NDArray[Any]]
@@ -51,7 +52,14 @@ def write_idx(folder: Path, arrays: Arrays, dots: bool = False, gz: bool = False
 
 def settings(name: str, path: str | None = None) -> Data:
     return Data(
-        name=name, path=path, limit=None, validation=0.1, test=None, split_seed=1, classes=[str(n) for n in range(10)]
+        name=name,
+        path=path,
+        limit=None,
+        validation=0.1,
+        test=None,
+        split_seed=1,
+        classes=[str(n) for n in range(10)],
+        drawn=Drawn(source="none"),
     )
 
 
@@ -193,6 +201,22 @@ def test_digests_refuse_a_missing_path(tmp_path: Path, path: str) -> None:
         source_digests(settings("mnist", str(tmp_path / path)))
 
 
+def test_drawings_are_digested_beside_the_source(tmp_path: Path) -> None:
+    files = {name: tmp_path / f"{name}.csv" for name in ("images", "labels")}
+    for name, file in files.items():
+        file.write_text(name)
+    drawn = Drawn(source="csv", images=str(files["images"]), labels=str(files["labels"]))
+    data = replace(settings("mnist", str(write_npz(tmp_path, small_mnist()))), drawn=drawn)
+    assert source_digests(data) == {
+        "mnist.npz": sha256(tmp_path / "mnist.npz"),
+        "drawn images": sha256(files["images"]),
+        "drawn labels": sha256(files["labels"]),
+    }
+    assert set(source_files(data)) == {tmp_path / "mnist.npz", *files.values()}
+    synthetic = replace(data, drawn=Drawn(source="synthetic", count=10))
+    assert source_digests(synthetic) == source_digests(replace(data, drawn=Drawn(source="none")))
+
+
 def test_digests_refuse_an_unknown_source() -> None:
     with pytest.raises(DataError, match=r"data\.name=letters: no such source; allowed are digits, mnist"):
         source_digests(settings("letters"))
@@ -260,8 +284,8 @@ def test_the_digest_of_keras_download_is_still_the_one_that_keras_checks() -> No
 
 def test_digests_need_no_library() -> None:
     code = (
-        "import sys, types; from digitexp.data.sources import source_digests;"
-        "print(*source_digests(types.SimpleNamespace(name='digits')).items());"
+        "import sys; from digitexp.data.sources import source_digests; from digitexp.settings import Data, Drawn;"
+        "print(*source_digests(Data(name='digits', drawn=Drawn(source='synthetic'))).items());"
         "print({'sklearn', 'pandas', 'cv2', 'keras', 'tensorflow', 'scipy'} & set(sys.modules))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitexp.data import drawings
 from digitexp.data.digits import Digits
 from digitexp.errors import DataError
 from digitexp.settings import Data
@@ -38,22 +39,20 @@ KERAS_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1
 
 
 def source_files(data: Data) -> tuple[Path, ...]:
-    """The files that a source is read from; none for MNIST when Keras has yet to download it.
+    """The files that a source and its drawings are read from; none for MNIST when Keras has yet to download it.
 
     Raises DataError for an unknown source, a missing path, and a folder without the files.
     """
-    if data.name == "digits":
-        return (_scans(),)
-    if data.name == "mnist":
-        return _mnist_files(data.path)
-    raise DataError(f"data.name={data.name}: no such source; allowed are digits, mnist.")
+    return _bundled_files(data) + drawings.files(data.drawn)
 
 
 def source_digests(data: Data) -> dict[str, str]:
-    """SHA-256 (hex) of the bytes of each source file, by its name; decodes nothing. Raises DataError."""
+    """SHA-256 (hex) of the bytes of each source file, by its name, and of the drawings. Raises DataError."""
     if data.name == "digits":
-        return {"scikit-learn digits": _sha256(_scans())}
-    return {file.name: _sha256(file) for file in source_files(data)} or {"mnist.npz": KERAS_SHA256}
+        found = {"scikit-learn digits": _sha256(_scans())}
+    else:
+        found = {file.name: _sha256(file) for file in _bundled_files(data)} or {"mnist.npz": KERAS_SHA256}
+    return found | drawings.digests(data.drawn)
 
 
 def read_digits() -> Digits:
@@ -83,6 +82,14 @@ def read_mnist(path: str | None = None) -> tuple[Digits, Digits]:
         arrays = {name: _read_idx(file) for name, file in zip(IDX_FILES, files, strict=True)}
     where = "MNIST from Keras" if not files else str(files[0] if len(files) == 1 else files[0].parent)
     return _digits(arrays, "train", where), _digits(arrays, "test", where)
+
+
+def _bundled_files(data: Data) -> tuple[Path, ...]:
+    if data.name == "digits":
+        return (_scans(),)
+    if data.name == "mnist":
+        return _mnist_files(data.path)
+    raise DataError(f"data.name={data.name}: no such source; allowed are digits, mnist.")
 
 
 def _scans() -> Path:

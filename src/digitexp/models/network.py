@@ -20,6 +20,7 @@ _LAYERS = {
     "batchnormalization": keras.layers.BatchNormalization,
     "activation": keras.layers.Activation,
 }
+_OPTIMIZERS = {name.lower(): kind for name, kind in vars(keras.optimizers).items() if inspect.isclass(kind)}
 
 
 def build(config: Config) -> keras.Model:
@@ -53,8 +54,7 @@ def compile(config: Config) -> keras.Model:
 def optimizer(config: Config) -> keras.optimizers.Optimizer:
     """The configured optimizer; settings that are null have Keras' defaults."""
     entry = registry.OPTIMIZERS[config.optimizer.name]
-    create = entry.build or keras.optimizers.get(entry.name).__class__
-    return create(**config.optimizer.settings)
+    return (entry.build or _OPTIMIZERS[entry.name])(**config.optimizer.settings)
 
 
 def loss(config: Config) -> Any:
@@ -73,8 +73,7 @@ def save(config: Config, model: keras.Model, file: Path) -> None:
 def used_settings(config: Config) -> dict[str, Any]:
     """What the optimizer really had, defaults of Keras included, as `{optimizer.learning_rate: 0.001}`."""
     entry = registry.OPTIMIZERS[config.optimizer.name]
-    create = entry.build or keras.optimizers.get(entry.name).__class__
-    parameters = inspect.signature(create).parameters
+    parameters = inspect.signature(entry.build or _OPTIMIZERS[entry.name]).parameters
     defaults = {name: parameters[name].default for name in entry.settings if name in parameters}
     used = defaults | config.optimizer.settings
     return {f"optimizer.{name}": value for name, value in used.items() if value is not None}

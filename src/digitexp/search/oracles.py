@@ -5,7 +5,7 @@ look at what changed; so lists are expanded by us (space.py), the oracles write 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -65,11 +65,18 @@ def hyperparameters(parameters: Sequence[Parameter]) -> keras_tuner.HyperParamet
     by_path = {parameter.path: parameter for parameter in parameters}
     for parameter in parameters:
         with ExitStack() as conditions:
-            for path, values in parameter.when.items():
-                encoded = [_encode(by_path[path], value) for value in values]
-                conditions.enter_context(space.conditional_scope(path, encoded))
+            for parent, values in _conditions(parameter, by_path):
+                encoded = [_encode(parent, value) for value in values]
+                conditions.enter_context(space.conditional_scope(parent.path, encoded))
             _declare(space, parameter)
     return space
+
+
+def _conditions(parameter: Parameter, by_path: Mapping[str, Parameter]) -> Iterator[tuple[Parameter, tuple[Any, ...]]]:
+    """What a parameter is conditional on, outermost first: KerasTuner finds a conditional parent only within its scope."""
+    for path, values in parameter.when.items():
+        yield from _conditions(by_path[path], by_path)
+        yield by_path[path], values
 
 
 def _declare(space: keras_tuner.HyperParameters, parameter: Parameter) -> None:

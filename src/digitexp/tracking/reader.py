@@ -1,7 +1,6 @@
 """Read runs back from MLflow: which are finished, and what they gave."""
 
 import json
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +30,6 @@ class Recorded:
     host: str
     trained_in: str
     pictures: bool
-
-    def cost_here(self) -> tuple[float, float] | None:
-        """TFLOP and seconds of its training; None when that was on another machine, or cannot be known."""
-        if self.host != socket.gethostname() or self.trained_in or "tflop" not in self.metrics:
-            return None
-        return self.metrics["tflop"], self.metrics["seconds"]
 
 
 def finished(store: Store) -> list[Recorded]:

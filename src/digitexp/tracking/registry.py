@@ -37,8 +37,8 @@ def register_best(store: Store, parent: str, sweep: str, run: str, network: Path
             model,
             name="best",
             signature=ModelSignature(
-                Schema([TensorSpec(np.dtype(np.uint8), (-1, 28, 28), "image")]),
-                Schema([TensorSpec(np.dtype(np.float32), (-1, int(model.output.shape[-1])), "probabilities")]),
+                Schema([TensorSpec(np.dtype(np.uint8), (-1, 28, 28))]),
+                Schema([TensorSpec(np.dtype(np.float32), (-1, int(model.output.shape[-1])))]),
             ),
             pip_requirements=[f"{package}=={version(package)}" for package in ("keras", "tensorflow", "numpy")],
         )

@@ -1,0 +1,57 @@
+"""What is finished and what it cost, for the plan: read from a SQLite store's file without MLflow.
+
+Importing MLflow and its tables takes some 4 seconds of CPU, which is longer than a plan may take. The tables read here
+are those of MLflow 2 and 3; of a store that has others, or that is a server, MLflow is asked.
+"""
+
+import socket
+import sqlite3
+from dataclasses import dataclass
+
+from digitexp.tracking.store import TAG, open_store, resolve
+
+_QUERY = f"""
+    SELECT signature.value, kind.value, tflop.value, seconds.value, host.value, trained_in.value
+    FROM runs
+    JOIN tags signature ON signature.run_uuid = runs.run_uuid AND signature.key = '{TAG}signature'
+    JOIN params kind ON kind.run_uuid = runs.run_uuid AND kind.key = 'model.kind'
+    LEFT JOIN latest_metrics tflop ON tflop.run_uuid = runs.run_uuid AND tflop.key = 'tflop'
+    LEFT JOIN latest_metrics seconds ON seconds.run_uuid = runs.run_uuid AND seconds.key = 'seconds'
+    LEFT JOIN tags host ON host.run_uuid = runs.run_uuid AND host.key = '{TAG}host'
+    LEFT JOIN tags trained_in ON trained_in.run_uuid = runs.run_uuid AND trained_in.key = '{TAG}trained_in'
+    WHERE runs.status = 'FINISHED' AND runs.lifecycle_stage = 'active'
+    ORDER BY runs.start_time
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished run: what it is, and what it cost where that is known and was spent on this machine."""
+
+    signature: str
+    kind: str
+    tflop: float | None
+    seconds: float | None
+
+
+def finished(uri: str | None) -> list[Entry]:
+    """Every finished run of a store that exists, oldest first."""
+    file = resolve(uri).removeprefix("sqlite:///")
+    try:
+        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as database:
+            return [_entry(*row) for row in database.execute(_QUERY)]
+    except sqlite3.Error:
+        from digitexp.tracking import reader
+
+        return [
+            _entry(run.signature, run.kind, run.metrics.get("tflop"), run.metrics.get("seconds"), run.host, run.trained_in)
+            for run in reader.finished(open_store(uri))
+        ]
+
+
+def _entry(
+    signature: str, kind: str, tflop: float | None, seconds: float | None, host: str | None, trained_in: str | None
+) -> Entry:
+    if host != socket.gethostname() or trained_in:
+        return Entry(signature, kind, None, None)
+    return Entry(signature, kind, tflop, seconds)

@@ -1,0 +1,126 @@
+"""The loop and KerasTuner's oracles, handed a plain function."""
+
+import keras_tuner
+import pytest
+
+from digitexp.compose import compose
+from digitexp.config import change
+from digitexp.search import oracles
+from digitexp.search.loop import search
+from digitexp.space import parse, points
+
+SPACES = {
+    "names": {"optimizer.name": ["adam", "sgd"], "loss": ["poisson", "huber"]},
+    "condition": {
+        "optimizer.name": ["adam", "sgd", "rmsprop"],
+        "optimizer.momentum": {"values": [0.0, 0.9], "when": {"optimizer.name": ["sgd", "rmsprop"]}},
+    },
+    "condition of a condition": {
+        "model.layer_2.units": [0, 50],
+        "model.layer_3.units": {"values": [0, 50], "when": {"model.layer_2.units": [50]}},
+        "model.layer_4.units": {"values": [0, 50], "when": {"model.layer_3.units": [50]}},
+    },
+    "whole and other numbers": {"model.layer_1.dropout": [0, 0.25, 0.5]},
+    "null": {"optimizer.learning_rate": [None, 0.01]},
+    "true and false": {"optimizer.nesterov": [True, False], "optimizer.momentum": [0.9]},
+    "null and truth": {"optimizer.nesterov": [None, True], "optimizer.momentum": [0.9]},
+    "range": {"training.epochs": {"min": 1, "max": 9, "step": 4}},
+}
+RANGES = {
+    "model.layer_1.units": {"min": 16, "max": 256, "log": True},
+    "model.layer_2.units": {"min": 10, "max": 20},
+    "model.layer_3.units": {"min": 10, "max": 40, "step": 10},
+    "model.layer_1.dropout": {"min": 0.0, "max": 0.6},
+    "optimizer.learning_rate": {"min": 0.0001, "max": 0.1, "log": True},
+    "optimizer.name": ["adam", "sgd"],
+    "optimizer.momentum": {"values": [0.5, 0.9], "when": {"optimizer.name": ["sgd"]}},
+}
+REFERENCE = compose()
+
+
+def space(content, method="grid"):
+    reference = change(REFERENCE, {"optimizer.name": "sgd"}) if "optimizer.nesterov" in content else REFERENCE
+    config = change(reference, {"search.space": content, "search.method": method})
+    parameters = parse(config)
+    return parameters, points(config, parameters)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_list_is_proposed_as_it_stands(name):
+    parameters, listed = space(SPACES[name])
+    batches = []
+    done = search(parameters, listed, lambda batch: batches.append(batch) or [0.5] * len(batch))
+    assert [trial.point for trial in done] == listed
+    assert [trial.number for trial in done] == list(range(len(listed)))
+    assert len(batches) == 1  # a list is known before a result is
+
+
+def test_every_trial_is_issued_by_an_oracle_of_keras_tuner(monkeypatch):
+    issued = []
+    create = keras_tuner.Oracle.create_trial
+    monkeypatch.setattr(
+        keras_tuner.Oracle, "create_trial", lambda self, worker: issued.append(create(self, worker)) or issued[-1]
+    )
+    parameters, listed = space(SPACES["names"])
+    done = search(parameters, listed, lambda batch: [0.5] * len(batch))
+    assert isinstance(oracles.oracle(parameters, listed, trials=0, direction="max", seed=1), keras_tuner.Oracle)
+    assert [trial.point for trial in done] == [
+        trial.hyperparameters.values for trial in issued if trial.status == "COMPLETED"
+    ]
+
+
+def test_results_are_told_under_their_trials():
+    parameters, listed = space(SPACES["names"])
+    told = {}
+    end = oracles.ListOracle.end_trial
+    try:
+        oracles.ListOracle.end_trial = lambda self, trial: (end(self, trial), told.update({trial.trial_id: trial.score}))[0]
+        search(parameters, listed, lambda batch: [0.1 * trial.number for trial in batch])
+    finally:
+        oracles.ListOracle.end_trial = end
+    assert [round(told[key], 6) for key in sorted(told)] == [0.0, 0.1, 0.2, 0.3]
+
+
+def test_failures_end_no_search():
+    parameters, listed = space({"training.epochs": list(range(1, 11))})
+    assert len(search(parameters, listed, lambda batch: [None] * len(batch))) == 10
+
+
+def test_random_search_draws_within_the_space_and_the_same_again():
+    parameters, listed = space(RANGES, "random")
+    assert listed is None
+    first, again, other = (
+        [trial.point for trial in search(parameters, None, lambda batch: [0.5] * len(batch), trials=30, seed=seed)]
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+    assert len(first) == 30
+    for point in first:
+        assert 16 <= point["model.layer_1.units"] <= 256
+        assert isinstance(point["model.layer_1.units"], int)
+        assert 10 <= point["model.layer_2.units"] <= 20
+        assert point["model.layer_3.units"] in (10, 20, 30, 40)
+        assert 0 <= point["model.layer_1.dropout"] <= 0.6
+        assert 0.0001 <= point["optimizer.learning_rate"] <= 0.1
+        assert ("optimizer.momentum" in point) == (point["optimizer.name"] == "sgd")
+    assert len({point["model.layer_2.units"] for point in first}) > 5
+
+
+def test_random_search_ends_when_the_space_is_used_up():
+    parameters, _ = space({"loss": ["poisson", "huber"]}, "random")
+    found = search(parameters, None, lambda batch: [0.5] * len(batch), trials=20)
+    assert sorted(trial.point["loss"] for trial in found) == ["huber", "poisson"]
+
+
+def test_what_failed_does_not_change_what_random_search_draws():
+    parameters, _ = space(RANGES, "random")
+    good = search(parameters, None, lambda batch: [0.5] * len(batch), trials=10)
+    bad = search(parameters, None, lambda batch: [None] * len(batch), trials=10)
+    assert [trial.point for trial in good] == [trial.point for trial in bad]
+
+
+def test_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parameters, listed = space(SPACES["condition"])
+    search(parameters, listed, lambda batch: [0.5] * len(batch))
+    assert list(tmp_path.iterdir()) == []

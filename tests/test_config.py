@@ -1,0 +1,140 @@
+"""Settings: every file in conf/ composes, and what is wrong is refused in one sentence."""
+
+import pytest
+
+from digitexp import registry
+from digitexp.compose import CONF, compose, sweeps
+from digitexp.config import change, flatten, present, to_yaml, type_of
+from digitexp.errors import ConfigError, DigitexpError
+from digitexp.planning import plan
+from digitexp.settings import Dense
+
+CHOICES = [
+    f"{file.parent.name}={file.stem}"
+    for group in ("data", "model", "training")
+    for file in sorted((CONF / group).glob("*.yaml"))
+]
+
+REFUSED = {
+    "training.epoch=3": r"training\.epoch: no such setting; training has epochs.*Did you mean 'training\.epochs'\?",
+    "+training.epoch=3": r"training\.epoch: no such setting; .*Did you mean 'training\.epochs'\?",
+    "++model.layer_2.unit=3": r"model\.layer_2\.unit: no such setting; .*has units, activation, dropout",
+    "training.epochs=many": r"training\.epochs: found 'many'; must be a whole number",
+    "training.epochs=2.5": r"training\.epochs: found 2\.5; must be a whole number",
+    "training.epochs=null": r"training\.epochs: found null; must be a whole number",
+    "training.epochs=0": r"training\.epochs=0: must be a whole number from 1",
+    "training.batch_size=0": r"training\.batch_size=0",
+    "seed=0": r"seed=0: must be a whole number from 1",
+    "loss=mse": r"loss=mse: no such choice; allowed are categorical_crossentropy",
+    "loss=categorical_crossentrop": r"Did you mean 'categorical_crossentropy'",
+    "optimizer.name=addam": r"optimizer\.name=addam: .*Did you mean 'adam'",
+    "optimizer.momentum=0.9": r"optimizer\.momentum=0\.9: adam has no momentum",
+    "optimizer.learning_rate=-1": r"optimizer\.learning_rate=-1\.0: must be a rate above 0",
+    "optimizer=sgd": r"optimizer=sgd: is a group of settings",
+    "model.layer_1.dropout=1": r"model\.layer_1\.dropout=1\.0: must be a share",
+    "model.layer_1.units=-1": r"model\.layer_1\.units=-1",
+    "model.layer_1.activation=rely": r"Did you mean 'relu'",
+    "model.conv_1.filters=3": r"model\.conv_1\.filters: not a setting of this network; .*model=cnn",
+    "model=5": r"a group is chosen by the name of a file",
+    "data=mnst": r"data=mnst: no such file in conf/data; .*Did you mean 'mnist'",
+    "data.validation=1": r"data\.validation=1\.0: must be a share",
+    "data.path=x": r"data\.path=x: must be null with data=digits",
+    "sweep=cnn_optimizers": r"type \+sweep=NAME",
+    "+sweep=cnn_optimzers": r"Did you mean 'cnn_optimizers'",
+    "+seed=3": r"seed: exists already; type it without the plus sign",
+    "+data=mnist": r"data: is chosen already",
+    "~nothing": r"nothing: there is no such setting to remove",
+    "training.epochs=1,2": r"several values make a sweep",
+    "search.method=gird": r"Did you mean 'grid'",
+    "search.repeats=0": r"search\.repeats=0",
+    "search.objective=val/acuracy": r"Did you mean 'val/accuracy'",
+    "search.objective=test/accuracy": r"nothing is chosen by the test set",
+    "search.objective=drawn/accuracy": r"this data cannot give it",
+    "data.validation=0": r"search\.objective=val/accuracy: this data cannot give it",
+    "evaluation.metrics=[nonsense]": r"evaluation\.metrics=nonsense: no such choice",
+    "tracking.pictures=some": r"tracking\.pictures=some",
+    "extensions=x.py": r"must be a list",
+    "extensions=[nowhere.py]": r"'nowhere\.py' cannot be imported",
+    "~loss": r"loss: has no value",
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_file_of_conf_composes_and_plans(choice, mnist, configure):
+    extra = [f"data.path={mnist}"] if choice == "data=mnist" else []
+    assert plan(configure(choice, *extra)).runs == 1
+
+
+@pytest.mark.parametrize("sweep", sweeps())
+def test_every_sweep_asks_a_question_and_plans(sweep, configure):
+    text = (CONF / "sweep" / f"{sweep}.yaml").read_text()
+    assert sweeps()[sweep].endswith("?")
+    assert f"python -m digitexp +sweep={sweep}\n" in text
+    spelt = plan(configure(f"+sweep={sweep}"))
+    assert spelt.config.search.name == sweep
+    assert spelt.runs >= 2
+
+
+@pytest.mark.parametrize("override", REFUSED)
+def test_refuses_in_one_sentence(override):
+    with pytest.raises(ConfigError, match=REFUSED[override]) as refused:
+        compose([override])
+    assert "\n" not in str(refused.value)
+
+
+def test_refuses_a_network_that_leaves_no_pixels(configure):
+    with pytest.raises(DigitexpError, match=r"model\.conv_2\.kernel_size=5: leaves nothing of an image that has 2 x 2"):
+        plan(configure("model=cnn", "model.conv_1.kernel_size=27", "model.conv_2.kernel_size=5"))
+
+
+def test_change_gives_a_copy():
+    config = compose()
+    changed = change(config, {"model.layer_1.units": 7, "optimizer.learning_rate": 1})
+    assert (changed.model.layer_1.units, changed.optimizer.learning_rate) == (7, 1.0)
+    assert (config.model.layer_1.units, config.optimizer.learning_rate) == (50, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("model.layer_1.units", 1.5, r"found 1\.5 \(float\); must be a whole number"),
+        ("model.layer_1.units", True, r"found True \(bool\); must be a whole number"),
+        ("loss", 3, r"found 3 \(int\); must be a text"),
+        ("optimizer.nesterov", 1, r"found 1 \(int\); must be true or false or null"),
+        ("model.layer_9.units", 1, r"model\.layer_9: no such setting"),
+        ("model.layer_1", 1, r"is a group of settings; it has units"),
+    ],
+)
+def test_change_refuses_another_type(path, value, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        change(compose(), {path: value})
+
+
+def test_type_of_names_the_nearest():
+    with pytest.raises(ConfigError, match=r"Did you mean 'model\.layer_2\.units'"):
+        type_of("model.layer_2.unit", Dense)
+
+
+def test_present_leaves_out_absent_layers_and_defaults():
+    kept = present(compose(["model.layer_2.units=0"]))
+    assert "model.layer_1.units" in kept
+    assert not any(path.startswith(("model.layer_2", "model.layer_3")) for path in kept)
+    assert [path for path in kept if path.startswith("optimizer.")] == ["optimizer.name"]
+
+
+def test_yaml_holds_every_setting():
+    config = compose(["model=cnn"])
+    text = to_yaml(config)
+    assert all(f"{path.rpartition('.')[2]}:" in text for path in flatten(config))
+
+
+def test_a_users_own_loss_is_chosen_by_name(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text("import digitexp\n\n@digitexp.register('loss')\ndef test_config_loss(y_true, y_pred):\n    return 0\n")
+    assert compose([f"extensions=[{file}]", "loss=test_config_loss"]).loss == "test_config_loss"
+    del registry.LOSSES["test_config_loss"]
+
+
+def test_a_users_loss_cannot_take_a_name_of_keras():
+    with pytest.raises(ConfigError, match=r"the loss 'mean_squared_error' exists already"):
+        registry.register("loss", "mean_squared_error")(lambda y_true, y_pred: 0)

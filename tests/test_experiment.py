@@ -1,0 +1,227 @@
+"""The way through the house, on a real store: record, resume, reuse, fail, be interrupted."""
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from digitexp import experiment
+from digitexp.compose import compose
+from digitexp.data.sets import load
+from digitexp.planning import plan
+from digitexp.tracking import reader
+from digitexp.tracking.store import open_store
+from digitexp.watch import Watch
+
+pytestmark = pytest.mark.slow
+
+QUICK = ["data.limit=150", "training.epochs=2"]
+SPACE = "search.space={optimizer.name:[adam,ftrl]}"
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def ask(uri):
+    """Ask a question of the module's store, and answer it."""
+
+    def ask(*overrides, watch=None, name="asked"):
+        config = compose([f"tracking.uri={uri}", f"search.name={name}", *QUICK, *overrides])
+        return experiment.run(plan(config), "Which?", watch)
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def answered(ask):
+    return ask(SPACE, "search.repeats=2")
+
+
+@pytest.fixture(scope="module")
+def client(uri):
+    return open_store(uri).client
+
+
+def children(client, parent, status="FINISHED"):
+    experiment_id = client.get_run(parent).info.experiment_id
+    found = client.search_runs(
+        [experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["attributes.start_time"]
+    )
+    return [run for run in found if run.info.status == status]
+
+
+def same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Equal tables but for the seconds."""
+    columns = [column for column in one if column != "seconds"]
+    return one[columns].equals(other[columns])
+
+
+def test_one_parent_and_a_child_for_each_trial_and_seed(answered, client):
+    parent = client.get_run(answered.parent)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["mlflow.note.content"] == "Which?"
+    found = children(client, answered.parent)
+    assert sorted((run.data.params["optimizer.name"], run.data.params["seed"]) for run in found) == [
+        ("adam", "1"), ("adam", "2"), ("ftrl", "1"), ("ftrl", "2"),
+    ]  # fmt: skip
+    assert (answered.trained, answered.reused, answered.failed) == (4, 0, 0)
+
+
+def test_a_child_carries_all_of_its_run(answered, client):
+    run = children(client, answered.parent)[0]
+    assert run.data.params["optimizer.learning_rate"] == "0.001"  # Keras' default, as it was used
+    assert run.data.params["model.layer_1.units"] == "50"
+    assert not any(path.startswith("model.layer_3") for path in run.data.params)
+    assert {"val/accuracy", "val/loss", "test/accuracy", "test/loss", "seconds", "parameters", "tflop"} <= set(
+        run.data.metrics
+    )
+    for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy"):
+        assert [point.step for point in client.get_metric_history(run.info.run_id, name)] == [1, 2]
+    assert len(client.get_metric_history(run.info.run_id, "test/accuracy")) == 1  # read once
+    digests = {item.dataset.name: item.dataset.digest for item in run.inputs.dataset_inputs}
+    sets = load(compose(QUICK).data)
+    assert digests == {f"digits-{name}": digits.digest()[:36] for name, digits in sets.items()}
+    files = {item.path for item in client.list_artifacts(run.info.run_id)}
+    assert files == {
+        "curves.png",
+        "layers.csv",
+        "network.keras",
+        "network.png",
+        "predictions.npz",
+        "result.json",
+        "test",
+        "val",
+    }
+    assert {item.path for item in client.list_artifacts(run.info.run_id, "val")} == {
+        f"val/{name}"
+        for name in ("confusion.csv", "confusion_by_row.csv", "confusion.png", "per_digit.csv", "most_confused.csv")
+    }
+    assert {"digitexp.pid", "digitexp.heartbeat", "digitexp.command", "mlflow.source.git.commit"} <= set(run.data.tags)
+
+
+def test_confusion_and_accuracy_agree_with_the_predictions(answered, client, uri):
+    run = children(client, answered.parent)[0]
+    predicted = reader.predictions(open_store(uri), run.info.run_id)["test"]
+    assert np.mean(predicted.hits) == pytest.approx(run.data.metrics["test/accuracy"])
+    file = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="test/confusion.csv", tracking_uri=uri)
+    table = pd.read_csv(file, index_col=0).to_numpy()
+    assert np.trace(table) / table.sum() == pytest.approx(run.data.metrics["test/accuracy"])
+
+
+def test_the_objective_is_the_mean_over_the_seeds(answered, client):
+    values = [
+        run.data.metrics["val/accuracy"]
+        for run in children(client, answered.parent)
+        if run.data.params["optimizer.name"] == "adam"
+    ]
+    assert answered.rows[0].scored.point == {"optimizer.name": "adam"}
+    assert answered.rows[0].value == pytest.approx(np.mean(values))
+
+
+def test_the_best_model_predicts_the_same_classes(answered, client, uri):
+    assert answered.best == "models:/digitexp.asked@best"
+    mlflow.set_tracking_uri(uri)
+    model = mlflow.pyfunc.load_model(answered.best)
+    test = load(compose(QUICK).data)["test"]
+    best = next(run for run in children(client, answered.parent) if run.data.params["optimizer.name"] == "adam")
+    assert best.data.params["seed"] == "1"  # the first seed of the best trial, never the luckiest
+    expected = reader.predictions(open_store(uri), best.info.run_id)["test"].probabilities.argmax(axis=1)
+    assert np.array_equal(np.asarray(model.predict(np.array(test.images))).argmax(axis=1), expected)
+
+
+def test_asked_again_it_trains_nothing(answered, ask, client):
+    again = ask(SPACE, "search.repeats=2")
+    assert (again.trained, again.reused, again.parent) == (0, 0, answered.parent)
+    assert same(again.table, answered.table)
+    assert len(children(client, again.parent)) == 4
+    assert len(client.search_model_versions("name = 'digitexp.asked'")) == 1
+
+
+def test_another_sweep_reuses_what_is_finished(answered, ask, client):
+    other = ask("search.space={optimizer.name:[adam,sgd]}", "search.repeats=2", name="other")
+    assert (other.trained, other.reused) == (2, 2)
+    copies = [run for run in children(client, other.parent) if "digitexp.trained_in" in run.data.tags]
+    originals = {run.info.run_id: run for run in children(client, answered.parent)}
+    assert len(copies) == 2
+    for copy in copies:
+        original = originals[copy.data.tags["digitexp.trained_in"]]
+        assert copy.data.metrics == original.data.metrics
+        assert copy.data.params == original.data.params
+        curve = [
+            [point.value for point in client.get_metric_history(run.info.run_id, "val/loss")] for run in (copy, original)
+        ]
+        assert curve[0] == curve[1]
+
+
+def test_one_network_without_a_sweep(answered, uri, client):
+    config = compose([f"tracking.uri={uri}", *QUICK])
+    outcome = experiment.run(plan(config))
+    assert (outcome.experiment, outcome.trained, outcome.reused, len(outcome.rows)) == ("single", 0, 1, 1)
+
+
+def test_points_that_are_the_same_run_train_once(ask):
+    outcome = ask("search.space={model.layer_2.units:[0],model.layer_2.dropout:[0.0,0.5]}", name="same")
+    assert (outcome.trained, outcome.reused, len(outcome.rows)) == (1, 1, 2)
+
+
+def test_a_failure_is_a_result(ask, client):
+    space = "search.space={optimizer.learning_rate:[0.01,1e30]}"
+    settings = ["optimizer.name=sgd", "loss=mean_squared_logarithmic_error", "model.layer_1.activation=linear"]
+    outcome = ask(space, *settings, name="failing")
+    assert (outcome.trained, outcome.failed) == (1, 1)
+    assert "the training loss is" in outcome.rows[-1].scored.failure
+    assert client.get_run(outcome.parent).info.status == "FAILED"
+    failed = children(client, outcome.parent, "FAILED")[0]
+    assert "the training loss is" in failed.data.tags["digitexp.error"]
+    again = ask(space, *settings, name="failing")
+    assert (again.trained, again.failed, again.parent) == (0, 1, outcome.parent)  # tried again, not forgotten
+
+
+def test_without_an_objective_nothing_wins(ask):
+    outcome = ask("search.space={loss:[poisson,huber]}", "search.objective=null", name="listed")
+    assert outcome.best is None
+    assert [row.rank for row in outcome.rows] == [None, None]
+    assert [row.scored.point["loss"] for row in outcome.rows] == ["poisson", "huber"]
+
+
+def test_random_search_continues_where_it_was(ask):
+    settings = ["search.method=random", "search.trials=3", "search.space={model.layer_1.units:{min:10,max:60}}"]
+    first = ask(*settings, name="drawn")
+    again = ask(*settings, name="drawn")
+    assert (first.trained, again.trained) == (3, 0)
+    assert same(first.table, again.table)
+
+
+class Interrupting(Watch):
+    """Ctrl-C in the first epoch of the second run."""
+
+    def __init__(self):
+        self.begun = 0
+
+    def begin(self, job, number, of):
+        self.begun += 1
+
+    def epoch(self, job, epoch, metrics):
+        if self.begun == 2:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_sweep_closes_its_runs_and_goes_on(ask, client):
+    asked = ["search.space={training.batch_size:[15,31,63]}"]
+    with pytest.raises(KeyboardInterrupt):
+        ask(*asked, watch=Interrupting(), name="interrupted")
+    experiment_id = client.get_experiment_by_name("interrupted").experiment_id
+    assert sorted(run.info.status for run in client.search_runs([experiment_id])) == ["FINISHED", "KILLED", "KILLED"]
+    whole = ask(*asked, name="interrupted")
+    undisturbed = ask(*asked, name="undisturbed")
+    assert (whole.trained, undisturbed.trained) == (2, 0)  # the undisturbed one reuses: law 3
+    assert same(whole.table, undisturbed.table)
+
+
+def test_pictures_of_the_best_only(ask, client):
+    outcome = ask("search.space={training.batch_size:[50,100]}", "tracking.pictures=best", name="pictures")
+    drawn = ["digitexp.pictures" in run.data.tags for run in children(client, outcome.parent)]
+    assert sorted(drawn) == [False, True]

@@ -1,0 +1,69 @@
+"""Law 3: what changes a run's numbers changes its signature, and nothing else does."""
+
+import pytest
+
+from digitexp import signature as module
+from digitexp.compose import compose
+from digitexp.signature import question, signature
+
+SOURCES = {"mnist.npz": "a" * 64}
+
+
+def sign(*overrides, sources=SOURCES):
+    return signature(compose(list(overrides)), sources)
+
+
+REFERENCE = sign()
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=2", "loss=poisson", "optimizer.name=sgd", "optimizer.learning_rate=0.1", "model.layer_1.units=51",
+     "training.epochs=11", "training.batch_size=64", "data.limit=100", "data.split_seed=1", "model=cnn"],
+)  # fmt: skip
+def test_changes_with_what_decides_a_number(override):
+    assert sign(override) != REFERENCE
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["search.name=other", "search.repeats=3", "search.objective=val/loss", "tracking.pictures=best", "ui.port=5001",
+     "tracking.uri=sqlite:///x.db", "model.layer_3.dropout=0.5", "model.layer_4.activation=tanh"],
+)  # fmt: skip
+def test_stays_with_what_does_not(override):
+    assert sign(override) == REFERENCE
+
+
+def test_data_are_known_by_their_bytes_and_not_by_their_path():
+    assert sign(sources={"mnist.npz": "b" * 64}) != REFERENCE
+    assert sign(sources={"elsewhere.npz": "a" * 64}) == REFERENCE
+    assert sign("data=mnist", "data.path=x") == sign("data=mnist", "data.path=y")
+
+
+def test_changes_with_the_recipe_and_the_minor_versions(monkeypatch):
+    monkeypatch.setattr(module, "RECIPE", module.RECIPE + 1)
+    assert sign() != REFERENCE
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "version", lambda package: "1.2.3")
+    minor = sign()
+    monkeypatch.setattr(module, "version", lambda package: "1.2.4")
+    assert sign() == minor != REFERENCE
+
+
+def test_changes_with_the_text_of_a_users_function(tmp_path):
+    signatures = set()
+    for number in (1, 2):
+        from digitexp import registry
+
+        file = tmp_path / f"own_{number}.py"
+        file.write_text(f"import digitexp\n\n@digitexp.register('loss')\ndef own(y_true, y_pred):\n    return {number}\n")
+        signatures.add(sign(f"extensions=[{file}]", "loss=own"))
+        del registry.LOSSES["own"]
+    assert len(signatures) == 2
+
+
+def test_a_question_is_what_is_asked():
+    asked = question(compose(["+sweep=dense_neurons"]), SOURCES)
+    assert question(compose(["+sweep=dense_neurons", "tracking.pictures=best"]), SOURCES) == asked
+    assert question(compose(["+sweep=dense_neurons", "search.repeats=2"]), SOURCES) != asked
+    assert question(compose(["+sweep=dense_neurons", "training.epochs=2"]), SOURCES) != asked

@@ -1,0 +1,70 @@
+"""Which runs are dead and may be closed: never one whose process lives and says so."""
+
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from digitexp.tracking import liveness
+from digitexp.tracking.store import open_store
+
+NOW = f"{time.time():.0f}"
+OLD = f"{time.time() - 301:.0f}"
+
+
+def tags(**changes):
+    return liveness.identity() | {f"digitexp.{name}": value for name, value in changes.items()}
+
+
+def gone():
+    """The pid and start of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    start = psutil.Process(process.pid).create_time()
+    process.wait()
+    return {"pid": str(process.pid), "process_start": f"{start:.2f}"}
+
+
+@pytest.mark.parametrize(
+    ("found", "dead"),
+    [
+        (tags(), False),
+        (tags(heartbeat=OLD), True),
+        (tags(**gone()), True),
+        (tags(process_start="1.0"), True),  # the pid lives, but it is another process
+        (tags(host="elsewhere", **gone()), False),  # its process cannot be looked at, but it beats
+        (tags(host="elsewhere", heartbeat=OLD), True),
+        ({}, True),
+    ],
+)
+def test_stale(found, dead):
+    assert liveness.stale(found) is dead
+
+
+def test_only_stale_runs_of_ours_are_closed(tmp_path):
+    store = open_store(f"sqlite:///{tmp_path}/mlflow.db")
+    ours = {"digitexp.kind": "run"}
+    dead, alive, foreign = (
+        store.client.create_run("0", tags=found).info.run_id for found in (ours | tags(**gone()), ours | tags(), {})
+    )
+    assert liveness.close_stale(store, "0") == [dead]
+    states = [store.client.get_run(run).info.status for run in (dead, alive, foreign)]
+    assert states == ["KILLED", "RUNNING", "RUNNING"]
+
+
+def test_the_heart_beats_for_every_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(liveness, "BEAT_SECONDS", 0.05)
+    store = open_store(f"sqlite:///{tmp_path}/mlflow.db")
+    run = store.client.create_run("0", tags=tags(heartbeat="0")).info.run_id
+    with liveness.Heartbeat(store) as heart:
+        heart.runs.add(run)
+        deadline = time.monotonic() + 20
+        while store.client.get_run(run).data.tags["digitexp.heartbeat"] == "0" and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert float(store.client.get_run(run).data.tags["digitexp.heartbeat"]) > time.time() - 60
+
+
+def test_host_is_this_one():
+    assert liveness.identity()["digitexp.host"] == socket.gethostname()

@@ -1,0 +1,104 @@
+"""Law 1: an epoch depends on configuration, seed and its number alone; and training is Keras' own training."""
+
+import keras
+import numpy as np
+import pytest
+
+from digitexp.compose import compose
+from digitexp.data.sets import load
+from digitexp.errors import TrainingError
+from digitexp.models import network
+from digitexp.training import train as module
+from digitexp.training.train import predict, train
+
+SMALL = ["data.limit=300", "training.batch_size=32"]
+
+
+def weights(model):
+    return np.concatenate([weight.ravel() for weight in model.get_weights()])
+
+
+def trained(*overrides, **how):
+    config = compose([*SMALL, *overrides])
+    return train(config, load(config.data), **how)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model.layer_1.dropout=0.5"],
+        ["model.layer_1.dropout=0.5", "optimizer.name=nadam"],
+        ["model=cnn", "model.conv_1.filters=4", "model.conv_2.filters=4", "model.conv_1.batch_normalization=true"],
+    ],
+)
+def test_three_and_six_epochs_equal_nine(overrides):
+    whole, whole_state = trained(*overrides, "training.epochs=9")
+    _, state = trained(*overrides, "training.epochs=9", until=3)
+    parts, parts_state = trained(*overrides, "training.epochs=9", start=state)
+    assert np.array_equal(weights(whole), weights(parts))
+    assert whole_state.curves == parts_state.curves
+    assert (state.epoch, parts_state.epoch, len(parts_state.curves["val/accuracy"])) == (3, 9, 9)
+
+
+def test_what_was_trained_before_changes_nothing():
+    first, _ = trained("training.epochs=2", "model.layer_1.dropout=0.5")
+    keras.utils.set_random_seed(5)
+    trained("training.epochs=1", "seed=3")
+    again, _ = trained("training.epochs=2", "model.layer_1.dropout=0.5")
+    assert np.array_equal(weights(first), weights(again))
+
+
+def test_another_seed_is_another_run():
+    first, _ = trained("training.epochs=1")
+    other, _ = trained("training.epochs=1", "seed=2")
+    assert not np.array_equal(weights(first), weights(other))
+
+
+@pytest.mark.parametrize("name", ["adam", "nadam", "sgd", "adamax", "rmsprop", "adagrad", "adadelta", "ftrl"])
+def test_an_epoch_is_that_of_keras_fit(name):
+    config = compose([*SMALL, f"optimizer.name={name}", "training.epochs=1"])
+    sets = load(config.data)
+    ours, state = train(config, sets)
+    theirs = network.compile(config)
+    order = module._order(config.seed, 1, len(sets["train"]))
+    images = sets["train"].images[order].astype("float32")
+    truth = np.eye(10, dtype="float32")[sets["train"].labels[order]]
+    history = theirs.fit(images, truth, batch_size=32, epochs=1, shuffle=False, verbose=0)
+    difference = np.linalg.norm(weights(ours) - weights(theirs)) / np.linalg.norm(weights(theirs))
+    assert difference < 1e-5
+    assert state.curves["train/loss"][0] == pytest.approx(history.history["loss"][0], rel=1e-4)
+    assert state.curves["train/accuracy"][0] == pytest.approx(history.history["accuracy"][0], abs=1e-6)
+
+
+def test_epochs_are_told_and_training_may_be_ended():
+    told = []
+
+    def on_epoch(epoch, metrics):
+        told.append((epoch, sorted(metrics)))
+        return epoch < 2
+
+    _, state = trained("training.epochs=5", on_epoch=on_epoch)
+    assert state.epoch == 2
+    assert told == [(epoch, ["train/accuracy", "train/loss", "val/accuracy", "val/loss"]) for epoch in (1, 2)]
+
+
+def test_a_loss_that_is_no_number_ends_the_run():
+    with pytest.raises(
+        TrainingError, match=r"epoch \d+: the training loss is (nan|inf); a smaller optimizer\.learning_rate"
+    ):
+        trained("optimizer.name=sgd", "optimizer.learning_rate=1e30", "loss=mean_squared_logarithmic_error",
+                "model.layer_1.activation=linear", "training.epochs=5")  # fmt: skip
+
+
+def test_predictions_do_not_depend_on_how_many_are_made_at_once(monkeypatch):
+    model = network.build(compose())
+    images = load(compose().data)["test"].images
+    whole = predict(model, images)
+    monkeypatch.setattr(module, "PREDICTED_AT_ONCE", 100)
+    assert np.allclose(predict(model, images), whole, atol=1e-6)
+    assert np.allclose(whole.sum(axis=1), 1, atol=1e-5)
+
+
+def test_it_learns():
+    _, state = trained("training.epochs=15", "data.limit=null")
+    assert state.curves["val/accuracy"][-1] > 0.9
