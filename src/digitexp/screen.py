@@ -77,7 +77,9 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
         shown = values if isinstance(values, str) else ", ".join("null" if value is None else str(value) for value in values)
         only = "".join(f"  (where {path} is {' or '.join(map(str, allowed))})" for path, allowed in parameter.when.items())
         about.add_row("varies", f"{parameter.path}: {escape(shown)}{only}")
-    images = f"{sets.size(config.data):,} images to train on, scored on {' and '.join(config.data.evaluation_sets)}"
+    *others, last = config.data.evaluation_sets
+    scored = f"{', '.join(others)} and {last}" if others else last
+    images = f"{sets.size(config.data):,} images to train on, scored on {scored}"
     about.add_row("data", f"{config.data.name}: {images}")
     about.add_row(
         "training",
@@ -105,7 +107,7 @@ class Progress(Watch):
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._objective = plan.config.search.objective or f"{plan.config.data.evaluation_sets[0]}/accuracy"
+        self._objective = plan.config.search.objective or f"{_shown_set(plan)}/accuracy"
         self._best: tuple[float, str] | None = None
         self._spent: list[float] = []
         self._began = 0.0
@@ -258,6 +260,11 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _shown_set(plan: Plan) -> str:
+    """The set that is followed where nothing is chosen: drawings where there are some, and test only where nothing else is."""
+    return next((name for name in ("drawn", "val") if name in plan.config.data.evaluation_sets), "test")
 
 
 def _name(job: Job) -> str:
