@@ -168,6 +168,20 @@ def test_refused_in_one_sentence_with_nothing_written(case, tmp_path, files):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_the_winner_alone(answered):
+    """`best=SWEEP` is the winner's configuration: known already as it is, trained with another seed."""
+    folder, _ = answered
+    code, _, errors = digitexp(folder, "run", "best=dense_losses")
+    assert code == 2
+    assert "type digitexp report search.name=dense_losses first" in errors
+    assert digitexp(folder, "report", "search.name=dense_losses")[0] == 0
+    code, output, errors = digitexp(folder, "run", "best=dense_losses")
+    assert (code, errors) == (0, "")
+    assert "0 trained, 1 taken from other sweeps" in output
+    assert "1 run: 0 finished, 1 to train" in digitexp(folder, "plan", "best=dense_losses", "seed=2")[1]
+
+
 def test_hydras_own_flags(tmp_path):
     code, output, _ = digitexp(tmp_path, "--cfg", "job", "seed=7")
     assert code == 0

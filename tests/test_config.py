@@ -61,16 +61,16 @@ REFUSED = {
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_file_of_conf_composes_and_plans(choice, mnist, configure):
-    extra = [f"data.path={mnist}"] if choice == "data=mnist" else []
+    extra = [f"data.path={mnist}", "search.objective=null"] if choice in ("data=mnist", "data=seed003") else []
     assert plan(configure(choice, *extra)).runs == 1
 
 
 @pytest.mark.parametrize("sweep", sweeps())
-def test_every_sweep_asks_a_question_and_plans(sweep, configure):
+def test_every_sweep_asks_a_question_and_plans(sweep, configure, mnist):
     text = (CONF / "sweep" / f"{sweep}.yaml").read_text()
     assert sweeps()[sweep].endswith("?")
     assert f"python -m digitexp +sweep={sweep}\n" in text
-    spelt = plan(configure(f"+sweep={sweep}"))
+    spelt = plan(configure(f"+sweep={sweep}", *([f"data.path={mnist}"] if sweep.startswith("reported/") else [])))
     assert spelt.config.search.name == sweep
     assert spelt.runs >= 2
 

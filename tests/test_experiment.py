@@ -225,3 +225,16 @@ def test_pictures_of_the_best_only(ask, client):
     outcome = ask("search.space={training.batch_size:[50,100]}", "tracking.pictures=best", name="pictures")
     drawn = ["digitexp.pictures" in run.data.tags for run in children(client, outcome.parent)]
     assert sorted(drawn) == [False, True]
+
+
+def test_the_winner_is_refitted_on_training_and_validation_images(ask, client, uri):
+    space = "search.space={optimizer.name:[adam,ftrl]}"
+    outcome = ask(space, "search.refit=true", name="refitted")
+    version = client.get_model_version_by_alias("digitexp.refitted", "best")
+    run = client.get_run(version.tags["digitexp.run"])
+    assert (run.data.params["data.validation"], run.data.params["optimizer.name"]) == ("0.0", "adam")
+    assert "val/accuracy" not in run.data.metrics
+    assert run.info.experiment_id == client.get_experiment_by_name("single").experiment_id
+    assert ask(space, "search.refit=true", name="refitted").trained == 0
+    assert client.get_model_version_by_alias("digitexp.refitted", "best").version == version.version
+    assert outcome.best == "models:/digitexp.refitted@best"

@@ -27,7 +27,7 @@ ROOMS = {
     "watch": set(),
     "search": {"keras_tuner"},
     "tracking": {"mlflow", "psutil", "keras"},  # keras: to hand the best network to MLflow
-    "reports": set(),
+    "reports": {"jinja2", "matplotlib"},
     "experiment": set(),
     "quiet": set(),
     "screen": {"rich"},

@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from importlib import import_module
+from pathlib import Path
 
 import hydra
 from hydra.errors import HydraException
@@ -17,6 +19,7 @@ from digitexp.settings import Config
 from digitexp.tracking import ledger
 from digitexp.tracking import store as stores
 
+EXPERIMENTS = "experiments"  # where reports are, in the current folder
 DONE, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -47,8 +50,9 @@ def run(config: Config) -> int:
     """Train what is not finished, rank, keep the best network; the verb when none is given."""
     question = compose.sweeps().get(config.experiment, "")
     plan = _show_plan(config, question)
-    from digitexp import experiment  # takes seconds: TensorFlow comes along
+    from digitexp import experiment
 
+    import_module("digitexp.runs")  # TensorFlow comes along, which takes seconds
     gc.freeze()
     gc.enable()
     with screen.Progress(plan) as watch:
@@ -71,10 +75,23 @@ def ui(config: Config) -> int:
         )
     from digitexp.tracking import server
 
-    return server.serve(config.tracking.uri, config.ui.port, config.search.name, screen.show_address)
+    def show(page: str) -> None:
+        gc.freeze()
+        gc.enable()  # it may serve for days
+        screen.show_address(page, ours=not (config.tracking.uri or "").startswith("http"))
+
+    return server.serve(config.tracking.uri, config.ui.port, config.search.name, show)
 
 
-VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "ui": ui}
+def report(config: Config) -> int:
+    """Write the report of a recorded sweep, by default the newest, into experiments/."""
+    from digitexp import experiment
+
+    screen.show_report(experiment.report(config))
+    return DONE
+
+
+VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "ui": ui}
 
 
 def _show_plan(config: Config, question: str) -> planning.Plan:
@@ -102,8 +119,19 @@ def _verb(words: list[str]) -> str:
     return "run"
 
 
+def _spelt_out(word: str) -> list[str]:
+    """`best=SWEEP` as what Hydra takes: the file that `report` wrote, added to the configuration."""
+    if not word.startswith("best="):
+        return [word]
+    sweep = word.removeprefix("best=")
+    if not Path(EXPERIMENTS, sweep, "best.yaml").exists():
+        raise ConfigError(f"{word}: there is no {EXPERIMENTS}/{sweep}/best.yaml; type digitexp report search.name={sweep} first.")
+    return [f"--config-dir={EXPERIMENTS}", f"+{sweep}=best"]
+
+
 def _with_settings(verb: Callable[[Config], int], words: Sequence[str]) -> int:
     """Compose the settings and call the verb with them; Hydra's own flags go through Hydra's own main."""
+    words = [part for word in words for part in _spelt_out(word)]
     if not any(word.startswith("-") for word in words):
         return verb(compose.compose(words))
     codes: list[int] = []

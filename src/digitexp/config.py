@@ -186,3 +186,39 @@ def _unused(data: Data) -> set[str]:
 def to_yaml(config: Config) -> str:
     """All settings as YAML, in the order in which they are declared."""
     return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
+
+
+def from_yaml(text: str) -> dict[str, Any]:
+    """What `to_yaml` wrote, as `{dotted path: value}`; `search.space` stays one value."""
+    return _flat(OmegaConf.to_container(OmegaConf.create(text)), "")
+
+
+def _flat(node: Any, at: str) -> dict[str, Any]:
+    if not isinstance(node, dict) or at == "search.space":
+        return {at: node}
+    return {path: value for key, child in node.items() for path, value in _flat(child, _join(at, str(key))).items()}
+
+
+def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of all settings as `{dotted path: value}`, those from which a run can be configured again, less its seed.
+
+    Of an absent layer only its `units: 0` or `filters: 0` is kept, of the optimizer only what has a value.
+    """
+    absent = {
+        path.rpartition(".")[0] for path, value in settings.items() if path.endswith((".units", ".filters")) and value == 0
+    }
+    return {
+        path: value
+        for path, value in settings.items()
+        if (path.split(".")[0] in (*SWEPT, "evaluation") or (path == "extensions" and value))
+        and (path.rpartition(".")[0] not in absent or path.endswith((".units", ".filters")))
+        and not (path.startswith("optimizer.") and value is None)
+    }
+
+
+def nested_yaml(settings: Mapping[str, Any]) -> str:
+    """`{dotted path: value}` as YAML, one section in another."""
+    tree = OmegaConf.create()
+    for path, value in settings.items():
+        OmegaConf.update(tree, path, value, force_add=True)
+    return OmegaConf.to_yaml(tree)

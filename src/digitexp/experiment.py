@@ -1,25 +1,36 @@
 """The one place where all rooms meet: a question is searched, run, tracked and ranked, and its best network kept."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from digitexp import runs
-from digitexp.config import to_yaml
-from digitexp.data import sets
+from digitexp import planning
+from digitexp.compose import CONF
+from digitexp.config import change, to_yaml
+from digitexp.data import sets, sources
+from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.planning import Job, Plan
-from digitexp.reports import pictures, ranking
+from digitexp.reports import answer, pages, pictures, ranking
+from digitexp.reports import report as reports
 from digitexp.reports.ranking import Row, Scored
 from digitexp.results import Failure
-from digitexp.search.loop import Trial, search
-from digitexp.tracking import liveness, reader, recorder, registry
+from digitexp.settings import Config
+from digitexp.signature import question
+from digitexp.tracking import liveness, portable, reader, recorder, registry
+from digitexp.tracking import store as stores
 from digitexp.tracking.reader import Recorded
+from digitexp.tracking.records import SweepRecord
 from digitexp.tracking.store import Store, open_store
 from digitexp.watch import Watch
+
+# `runs` and `search` bring TensorFlow along, which takes seconds: they are imported where they are used.
+if TYPE_CHECKING:
+    from digitexp.search.loop import Trial
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,78 @@ def run(plan: Plan, text: str = "", watch: Watch | None = None) -> Outcome:
             sweep.close("KILLED")
             raise
     recorder.end(store, parent, "FAILED" if outcome.failed else "FINISHED")
+    if plan.config.search.refit and outcome.rows[0].rank:
+        return replace(outcome, best=_refit(plan, outcome, watch))
     return outcome
+
+
+def _refit(sweep: Plan, outcome: Outcome, watch: Watch | None) -> str:
+    """Train the winner again on training and validation images together, and make that the best network of the sweep.
+
+    It is a run of its own, outside the sweep: nothing of it can be compared with runs that left the validation images out.
+    """
+    alone: dict[str, object] = {
+        "search.name": None,
+        "search.space": {},
+        "search.method": "grid",
+        "search.repeats": 1,
+        "search.refit": False,
+    }
+    whole = {"data.validation": 0.0, "search.objective": None}
+    config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
+    refitted = run(planning.plan(config), "The winner, trained on training and validation images", watch)
+    store = open_store(config.tracking.uri)
+    run_id = next(found.id for found in reader.finished(store) if found.parent == refitted.parent)
+    return registry.register_best(store, refitted.parent, outcome.experiment, run_id, reader.result(store, run_id).network)
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A written report: its answer, the files, and what to know of the choice of the sweep, if anything."""
+
+    answer: str
+    files: Sequence[Path]
+    note: str
+
+
+def report(config: Config) -> Reported:
+    """Write the report of a recorded sweep into its folder, from the store or from the file `report.runs`.
+
+    From the store, it also becomes an artifact of the sweep. Needs no TensorFlow, and no data. Raises TrackingError when
+    the sweep is not recorded, DataError for a file that is no runs.csv.
+    """
+    store = None
+    if config.report.runs:
+        sweep = portable.read(Path(config.report.runs), config.search.name)
+    else:
+        if not stores.exists(config.tracking.uri):
+            asked = config.search.name or "NAME"
+            raise TrackingError(f"report: there is no store at {stores.resolve(config.tracking.uri)} yet; type digitexp "
+                                f"+sweep={asked} first, or report.runs=FILE to report from a runs.csv.")  # fmt: skip
+        store = open_store(config.tracking.uri)
+        sweep = reader.sweep(store, config.search.name, _question(config))
+    gathered = reports.gather(sweep)
+    models = [file.stem for file in sorted((CONF / "model").glob("*.yaml"))]
+    files = pages.write(gathered, _folder(config, sweep), models)
+    if store:
+        recorder.log_report(store, sweep.parent, files)
+    return Reported(answer.answer(gathered), files, sweep.note)
+
+
+def _question(config: Config) -> str | None:
+    """The question that is asked, if it can be told: its data may lie on another machine."""
+    try:
+        return question(config, sources.source_digests(config.data))
+    except DigitexpError:
+        return None
+
+
+def _folder(config: Config, sweep: SweepRecord) -> Path:
+    parts = Path(sweep.name).parts
+    if ".." in parts or Path(sweep.name).is_absolute():
+        raise ConfigError(f"search.name={sweep.name}: cannot name a folder in {config.report.folder}; it must be a relative "
+                          "path without '..'.")  # fmt: skip
+    return Path(config.report.folder, sweep.name)
 
 
 class _Sweep:
@@ -79,10 +161,12 @@ class _Sweep:
 
     def search(self) -> None:
         """Have every trial proposed, and its runs finished."""
+        from digitexp.search.loop import search
+
         direction = ranking.direction(self.objective or "")
         settings = self.plan.config.search
         self.trials = search(
-            self.plan.parameters, self.plan.points, self._evaluate,
+            settings.method, self.plan.parameters, self.plan.points, self._evaluate,
             trials=settings.trials, direction=direction, seed=self.plan.config.seed,
         )  # fmt: skip
 
@@ -93,7 +177,7 @@ class _Sweep:
         best = rows[0].scored if rows and rows[0].rank else None
         self._draw(rows, best)
         address = None
-        if best:
+        if best and not self.plan.config.search.refit:
             self.watch.say("registering the best network")
             first = self._runs(best.trial, best.point)[0]
             network = reader.result(self.store, first.id).network
@@ -110,7 +194,7 @@ class _Sweep:
     def _name(self) -> str:
         return self.plan.config.experiment
 
-    def _evaluate(self, trials: Sequence[Trial]) -> list[float | None]:
+    def _evaluate(self, trials: Sequence["Trial"]) -> list[float | None]:
         """The mean objective of each trial; None where a run failed."""
         jobs = [job for trial in trials for job in self.plan.jobs(trial.number, trial.point)]
         self._train([job for job in jobs if job.signature not in self._anywhere])
@@ -119,12 +203,14 @@ class _Sweep:
                 self._reuse(job, self._anywhere[job.signature])
         return [None if trial.number in self.failures else self._value(trial) for trial in trials]
 
-    def _value(self, trial: Trial) -> float:
+    def _value(self, trial: "Trial") -> float:
         if self.objective is None:
             return 0.0
         return float(np.mean([run.metrics[self.objective] for run in self._runs(trial.number, trial.point)]))
 
     def _train(self, jobs: Sequence[Job]) -> None:
+        from digitexp import runs
+
         unique = list({job.signature: job for job in jobs}.values())
         ids: dict[int, str] = {}
 
@@ -167,7 +253,7 @@ class _Sweep:
     def _runs(self, trial: int, point: Mapping[str, object]) -> list[Recorded]:
         return [self._own[trial, job.signature] for job in self.plan.jobs(trial, dict(point))]
 
-    def _scored(self, trial: Trial) -> Scored:
+    def _scored(self, trial: "Trial") -> Scored:
         if trial.number in self.failures:
             return Scored(trial.number, trial.point, [], {}, self.failures[trial.number])
         found = self._runs(trial.number, trial.point)

@@ -68,7 +68,7 @@ class Plan:
         return self.sources if same else sources.source_digests(config.data)
 
     def listed_jobs(self) -> list[Job]:
-        """Every run of a list of points; of a random search, the reference network as many times as there are trials."""
+        """Every run of a list of points; where trials are proposed, the reference network in their place."""
         points = self.points if self.points is not None else [{}] * self.trials
         return [job for trial, point in enumerate(points) for job in self.jobs(trial, point)]
 

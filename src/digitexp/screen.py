@@ -20,7 +20,7 @@ from digitexp.planning import Job, Plan, Spent
 from digitexp.watch import Watch
 
 if TYPE_CHECKING:
-    from digitexp.experiment import Outcome
+    from digitexp.experiment import Outcome, Reported
     from digitexp.reports.ranking import Row
     from digitexp.results import Failure, Result
 
@@ -42,6 +42,7 @@ def show_help(verbs: Mapping[str, str], sweeps: Mapping[str, str]) -> None:
         f"{COMMAND} +sweep=cnn_optimizers": "answer a question",
         f"{COMMAND} plan +sweep=dense_neurons search.repeats=3": "see what it would cost",
         f"{COMMAND} model=cnn training.epochs=3": "train one network",
+        f"{COMMAND} report +sweep=cnn_optimizers": "write a page to send to a colleague",
         f"{COMMAND} ui": "compare the runs in a browser",
     }
     console.print(_definitions("examples", examples))
@@ -58,9 +59,9 @@ def show_interrupted() -> None:
     errors.print("Interrupted. Finished runs are kept; the same command goes on from there.")
 
 
-def show_address(address: str) -> None:
-    """Where MLflow's pages are."""
-    console.print(f"MLflow's pages are at [bold]{address}[/] (Ctrl-C ends them).")
+def show_address(address: str, ours: bool) -> None:
+    """Where MLflow's pages are, and how they end where they are ours."""
+    console.print(f"MLflow's pages{' (Ctrl-C ends them)' if ours else ''}: [bold]{escape(address)}[/]", soft_wrap=True)
 
 
 def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spent]) -> None:
@@ -89,7 +90,7 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     total = f"{_count(plan.trials, 'trial')} x {_count(config.search.repeats, 'seed')} = {_count(plan.runs, 'run')}"
     if plan.points is None:
         about.add_row(
-            "runs", f"{total}, drawn at random from seed {config.seed}; what is finished of them is not trained again"
+            "runs", f"{total}, proposed by {config.search.method} search; what is finished is not trained again"
         )
     else:
         about.add_row("runs", f"{total}: {len(unique) - len(pending)} finished, {len(pending)} to train")
@@ -204,6 +205,15 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
     console.print(about)
 
 
+def show_report(reported: "Reported") -> None:
+    """The answer, and where each file of the report lies."""
+    console.print(escape(reported.answer))
+    if reported.note:
+        console.print(f"[dim]{escape(reported.note)}[/]")
+    for file in reported.files:
+        console.print(escape(str(file)), soft_wrap=True)
+
+
 def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
     paths = [parameter.path for parameter in plan.parameters]
     measures = [f"{name}/accuracy" for name in plan.config.data.evaluation_sets]
@@ -263,7 +273,7 @@ def duration(seconds: float) -> str:
 
 
 def _shown_set(plan: Plan) -> str:
-    """The set that is followed where nothing is chosen: drawings where there are some, and test only where nothing else is."""
+    """The set that is followed where nothing is chosen: drawings where there are some, test where nothing else is."""
     return next((name for name in ("drawn", "val") if name in plan.config.data.evaluation_sets), "test")
 
 

@@ -250,7 +250,8 @@ class Evaluation:
             choose(f"{at}.metrics", name, registry.METRICS)
 
 
-METHODS = ("grid", "one_at_a_time", "zip", "random")
+PROPOSED = ("random", "bayesian")  # trial by trial; the others are lists
+METHODS = ("grid", "one_at_a_time", "zip", *PROPOSED)
 
 
 @dataclass
@@ -262,14 +263,17 @@ class Search:
     objective: Optional[str] = MISSING
     repeats: int = MISSING
     trials: int = MISSING
+    refit: bool = MISSING
     space: dict[str, Any] = MISSING
 
     def check(self, at: str) -> None:
         choose(f"{at}.method", self.method, dict.fromkeys(METHODS))
         require(self.repeats >= 1, f"{at}.repeats", self.repeats, "a number of seeds from 1")
+        require(self.objective is not None or not self.refit, f"{at}.refit", True,
+                "false without an objective: there is no winner to train again")  # fmt: skip
         require(self.trials >= 1, f"{at}.trials", self.trials, "a number of trials from 1")
-        require(self.objective is not None or self.method != "random", f"{at}.objective", "null",
-                 "random search ranks its trials; name a measure such as val/accuracy")  # fmt: skip
+        require(self.objective is not None or self.method not in PROPOSED, f"{at}.objective", None,
+                f"a measure such as val/accuracy, since {self.method} search ranks its trials")  # fmt: skip
 
 
 @dataclass
@@ -298,6 +302,14 @@ class Ui:
 
 
 @dataclass
+class Report:
+    """`digitexp report`: the folder in which each sweep has its own; `runs` is a runs.csv to read instead of the store."""
+
+    folder: str = MISSING
+    runs: Optional[str] = MISSING
+
+
+@dataclass
 class Config:
     """All settings of one run, and of the sweep that it belongs to."""
 
@@ -313,6 +325,7 @@ class Config:
     tracking: Tracking = MISSING
     plan: Plan = MISSING
     ui: Ui = MISSING
+    report: Report = MISSING
 
     @property
     def experiment(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from digitexp import registry
 from digitexp.config import present
-from digitexp.settings import Config
+from digitexp.settings import PROPOSED, Config
 
 # Raised whenever the same configuration would give other numbers than before.
 RECIPE = 1
@@ -41,7 +41,7 @@ def question(config: Config, sources: Mapping[str, str]) -> str:
     search = config.search
     asked = {"method": search.method, "objective": search.objective, "repeats": search.repeats, "space": search.space}
     return _hash(
-        asked | {"reference": signature(config, sources)} | ({"trials": search.trials} if search.method == "random" else {})
+        asked | {"reference": signature(config, sources)} | ({"trials": search.trials} if search.method in PROPOSED else {})
     )
 
 

@@ -313,3 +313,12 @@ def test_reads_the_real_mnist() -> None:
     # The file of LeCun, Cortes and Burges: its images, its order.
     raw = bytes((0, 0, 8, 3)) + np.array(train.images.shape, ">u4").tobytes() + train.images.tobytes()
     assert hashlib.sha256(raw).hexdigest() == "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+
+
+def test_the_size_of_mnist_needs_no_download(tmp_path, monkeypatch, mnist):
+    from digitexp.data import sources
+
+    assert sources.mnist_size(str(mnist)) == 60_000
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(sources, "_download", lambda: pytest.fail("a plan must not download"))
+    assert sources.mnist_size(None) == 60_000

@@ -49,7 +49,7 @@ def space(content, method="grid"):
 def test_a_list_is_proposed_as_it_stands(name):
     parameters, listed = space(SPACES[name])
     batches = []
-    done = search(parameters, listed, lambda batch: batches.append(batch) or [0.5] * len(batch))
+    done = search("grid", parameters, listed, lambda batch: batches.append(batch) or [0.5] * len(batch))
     assert [trial.point for trial in done] == listed
     assert [trial.number for trial in done] == list(range(len(listed)))
     assert len(batches) == 1  # a list is known before a result is
@@ -62,8 +62,8 @@ def test_every_trial_is_issued_by_an_oracle_of_keras_tuner(monkeypatch):
         keras_tuner.Oracle, "create_trial", lambda self, worker: issued.append(create(self, worker)) or issued[-1]
     )
     parameters, listed = space(SPACES["names"])
-    done = search(parameters, listed, lambda batch: [0.5] * len(batch))
-    assert isinstance(oracles.oracle(parameters, listed, trials=0, direction="max", seed=1), keras_tuner.Oracle)
+    done = search("grid", parameters, listed, lambda batch: [0.5] * len(batch))
+    assert isinstance(oracles.oracle("grid", parameters, listed, trials=0, direction="max", seed=1), keras_tuner.Oracle)
     assert [trial.point for trial in done] == [
         trial.hyperparameters.values for trial in issued if trial.status == "COMPLETED"
     ]
@@ -75,7 +75,7 @@ def test_results_are_told_under_their_trials():
     end = oracles.ListOracle.end_trial
     try:
         oracles.ListOracle.end_trial = lambda self, trial: (end(self, trial), told.update({trial.trial_id: trial.score}))[0]
-        search(parameters, listed, lambda batch: [0.1 * trial.number for trial in batch])
+        search("grid", parameters, listed, lambda batch: [0.1 * trial.number for trial in batch])
     finally:
         oracles.ListOracle.end_trial = end
     assert [round(told[key], 6) for key in sorted(told)] == [0.0, 0.1, 0.2, 0.3]
@@ -83,14 +83,14 @@ def test_results_are_told_under_their_trials():
 
 def test_failures_end_no_search():
     parameters, listed = space({"training.epochs": list(range(1, 11))})
-    assert len(search(parameters, listed, lambda batch: [None] * len(batch))) == 10
+    assert len(search("grid", parameters, listed, lambda batch: [None] * len(batch))) == 10
 
 
 def test_random_search_draws_within_the_space_and_the_same_again():
     parameters, listed = space(RANGES, "random")
     assert listed is None
     first, again, other = (
-        [trial.point for trial in search(parameters, None, lambda batch: [0.5] * len(batch), trials=30, seed=seed)]
+        [trial.point for trial in search("random", parameters, None, lambda batch: [0.5] * len(batch), trials=30, seed=seed)]
         for seed in (1, 1, 2)
     )
     assert first == again != other
@@ -108,19 +108,56 @@ def test_random_search_draws_within_the_space_and_the_same_again():
 
 def test_random_search_ends_when_the_space_is_used_up():
     parameters, _ = space({"loss": ["poisson", "huber"]}, "random")
-    found = search(parameters, None, lambda batch: [0.5] * len(batch), trials=20)
+    found = search("random", parameters, None, lambda batch: [0.5] * len(batch), trials=20)
     assert sorted(trial.point["loss"] for trial in found) == ["huber", "poisson"]
 
 
 def test_what_failed_does_not_change_what_random_search_draws():
     parameters, _ = space(RANGES, "random")
-    good = search(parameters, None, lambda batch: [0.5] * len(batch), trials=10)
-    bad = search(parameters, None, lambda batch: [None] * len(batch), trials=10)
+    good = search("random", parameters, None, lambda batch: [0.5] * len(batch), trials=10)
+    bad = search("random", parameters, None, lambda batch: [None] * len(batch), trials=10)
     assert [trial.point for trial in good] == [trial.point for trial in bad]
 
 
 def test_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     parameters, listed = space(SPACES["condition"])
-    search(parameters, listed, lambda batch: [0.5] * len(batch))
+    search("grid", parameters, listed, lambda batch: [0.5] * len(batch))
     assert list(tmp_path.iterdir()) == []
+
+
+def hill(batch):
+    """Best at 100 neurons and a dropout of 0.2."""
+    return [
+        1 - ((trial.point["model.layer_1.units"] - 100) / 200) ** 2 - (trial.point["model.layer_1.dropout"] - 0.2) ** 2
+        for trial in batch
+    ]
+
+
+HILL = {"model.layer_1.units": {"min": 10, "max": 300}, "model.layer_1.dropout": {"min": 0.0, "max": 0.8}}
+
+
+def test_bayesian_search_learns_and_proposes_the_same_again():
+    parameters, listed = space(HILL, "bayesian")
+    batches = []
+    runs = [
+        search("bayesian", parameters, listed, lambda batch: batches.append(len(batch)) or hill(batch), trials=22) for _ in range(2)
+    ]
+    assert [trial.point for trial in runs[0]] == [trial.point for trial in runs[1]]
+    assert batches[:6] == [4, 4, 4, 4, 4, 2]
+    values = hill(runs[0])
+    assert max(values[8:]) > max(values[:8])
+    assert max(values) > 0.98
+
+
+def test_bayesian_search_repeats_no_point():
+    parameters, _ = space({"model.layer_1.units": [10, 20, 30, 40], "model.layer_1.dropout": [0.0, 0.5]}, "bayesian")
+    found = search("bayesian", parameters, None, hill, trials=50)
+    points = [tuple(trial.point.items()) for trial in found]
+    assert len(points) == len(set(points)) >= 6  # of 8; random search gives up where it meets too many known points
+
+
+def test_bayesian_search_goes_on_after_failures():
+    parameters, _ = space(HILL, "bayesian")
+    found = search("bayesian", parameters, None, lambda batch: [None, *hill(batch[1:])], trials=16)
+    assert len(found) == 16

@@ -8,7 +8,7 @@ import numpy as np
 
 from digitexp.data import drawings, leakage
 from digitexp.data.digits import Digits, concatenate
-from digitexp.data.sources import SCANS, read_digits, read_mnist, source_files
+from digitexp.data.sources import SCANS, mnist_size, read_digits, read_mnist, source_files
 from digitexp.data.splits import limit, split
 from digitexp.errors import DataError
 from digitexp.settings import Data, Drawn
@@ -43,7 +43,7 @@ def size(data: Data) -> int:
 
 @lru_cache(maxsize=4)
 def _pool_size(path: str | None) -> int:
-    return len(read_mnist(path)[0])
+    return mnist_size(path)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from digitexp.errors import DataError
 from digitexp.settings import Data
 
 CLASSES = tuple("0123456789")
+MNIST_IMAGES = 60_000  # to train on
 SCANS = 1797  # images that scikit-learn carries
 
 # The arrays of mnist.npz, and the IDX files that hold the same (LeCun, Cortes and Burges, 1998).
@@ -90,6 +91,11 @@ def _bundled_files(data: Data) -> tuple[Path, ...]:
     if data.name == "mnist":
         return _mnist_files(data.path)
     raise DataError(f"data.name={data.name}: no such source; allowed are digits, mnist.")
+
+
+def mnist_size(path: str | None = None) -> int:
+    """How many images `read_mnist(path)` has to train on; reads the files, but starts no download."""
+    return len(read_mnist(path)[0]) if _mnist_files(path) else MNIST_IMAGES
 
 
 def _scans() -> Path:

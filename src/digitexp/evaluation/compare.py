@@ -13,6 +13,7 @@ from scipy import stats
 
 Hits = NDArray[np.bool_]
 Setting = Sequence[Hits]
+ALPHA = 0.05  # how often two settings that are alike may be told apart
 
 
 class Interval(NamedTuple):
@@ -118,20 +119,25 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     return adjusted
 
 
-def top_group(settings: Sequence[Setting], alpha: float = 0.05) -> list[bool]:
+def against_best(settings: Sequence[Setting]) -> list[float]:
+    """P-values (Holm) that each setting differs from the best, which itself has 1.
+
+    The best is the highest mean accuracy, the first of equals.
+    """
+    best = int(np.argmax([_stack(setting).sum() for setting in settings]))
+    others = [i for i in range(len(settings)) if i != best]
+    adjusted = dict(zip(others, holm([paired(settings[i], settings[best]) for i in others]), strict=True))
+    return [float(adjusted.get(i, 1.0)) for i in range(len(settings))]
+
+
+def top_group(settings: Sequence[Setting], alpha: float = ALPHA) -> list[bool]:
     """Which settings cannot be told from the best one: the highest mean accuracy, the first of equals.
 
     Each is compared with the best, Holm over all of them. So the setting that is truly best is left out with a
     probability of about `alpha` at most (compare Hsu 1984). One that is merely as good may be left out more often, as
     the best was picked by these very images.
     """
-    if len(settings) == 0:
-        return []
-    best = int(np.argmax([_stack(setting).sum() for setting in settings]))
-    others = [i for i in range(len(settings)) if i != best]
-    adjusted = holm([paired(settings[i], settings[best]) for i in others])
-    told_apart = {i for i, p in zip(others, adjusted, strict=True) if p < alpha}
-    return [i not in told_apart for i in range(len(settings))]
+    return [p >= alpha for p in against_best(settings)] if len(settings) else []
 
 
 def _stack(setting: Setting) -> Hits:

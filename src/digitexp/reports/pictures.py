@@ -4,9 +4,12 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from digitexp import figures
 from digitexp.evaluation import scores
 from digitexp.reports.ranking import Row, label
+from digitexp.reports.report import Report, name, short
 from digitexp.results import Result
 
 
@@ -34,3 +37,109 @@ def draw_ranking(rows: Sequence[Row], objective: str, title: str, file: Path) ->
         title,
     )
     figures.save(figure, file)
+
+
+RANKED, CURVES = 20, 8  # settings in the ranking; settings that have a colour of their own
+DPI = 150
+
+
+def draw_report(report: Report, folder: Path) -> list[str]:
+    """The figures of a report, those that there is something to draw of; gives the names of the files."""
+    mark = " (LEAKAGE PERMITTED)" if report.leakage else ""
+    drawn = {"ranking.png": _standings(report, mark)} if len(report.finished) > 1 else {}
+    drawn |= _values(report, mark) | _curves(report, mark) | _confusions(report, mark)
+    for file, figure in drawn.items():
+        figures.save(figure, folder / file, DPI)
+    return list(drawn)
+
+
+def _standings(report: Report, mark: str) -> Figure:
+    metric = report.sweep.objective or f"{report.evidence}/accuracy"
+    unknown = (math.nan, math.nan)
+    rows = report.by_evidence[:RANKED]
+    top = {row.scored.trial for row in report.top}
+    return figures.standings_figure(
+        [short(row.scored.point, report.paths) for row in rows],
+        [row.scored.mean(metric) for row in rows],
+        [row.intervals.get(metric, unknown) for row in rows],
+        [row.scored.trial in top for row in rows],
+        f"{metric}{', chosen on' if report.sweep.objective else ''}",
+        f"{metric}{_by(report)}{mark}",
+    )
+
+
+def _by(report: Report) -> str:
+    return f" by {report.paths[0]}" if len(report.paths) == 1 else ""
+
+
+def numeric(report: Report) -> str | None:
+    """The one varied setting that is a number; None when there is none, or several."""
+    points = [row.scored.point for row in report.finished]
+    values = {path: [point[path] for point in points if path in point] for path in report.paths}
+    found = [
+        path for path, seen in values.items()
+        if len(set(seen)) > 1 and all(isinstance(one, int | float) and not isinstance(one, bool) for one in seen)
+    ]  # fmt: skip
+    return found[0] if len(found) == 1 else None
+
+
+def _values(report: Report, mark: str) -> dict[str, Figure]:
+    """Accuracy against the one numeric setting: a line a set, or, where other settings vary too, a line for each of those."""
+    path = numeric(report)
+    if path is None:
+        return {}
+    rows = [row for row in report.finished if path in row.scored.point]
+    values = sorted({row.scored.point[path] for row in rows})
+    others = [other for other in report.paths if other != path]
+    lines = {}
+    if not others:
+        for part in report.sets:
+            chosen = f"{part}/accuracy" == report.sweep.objective
+            found = {row.scored.point[path]: row for row in rows}
+            lines[f"chosen on: {part}" if chosen else part] = _line([found.get(one) for one in values], part)
+    else:
+        for label_of in list(dict.fromkeys(name(row.scored.point, others) for row in rows))[:CURVES]:
+            found = {row.scored.point[path]: row for row in rows if name(row.scored.point, others) == label_of}
+            lines[label_of] = _line([found.get(one) for one in values], report.evidence)
+    metric = "accuracy" if not others else f"{report.evidence}/accuracy"
+    return {"values.png": figures.values_figure(values, lines, path, metric, f"{metric} by {path}{mark}")}
+
+
+def _line(rows: Sequence[Row | None], part: str) -> tuple[list[float], list[tuple[float, float]]]:
+    unknown = (math.nan, math.nan)
+    metric = f"{part}/accuracy"
+    means = [row.scored.mean(metric) if row and metric in row.intervals else math.nan for row in rows]
+    return means, [row.intervals.get(metric, unknown) if row else unknown for row in rows]
+
+
+def _curves(report: Report, mark: str) -> dict[str, Figure]:
+    drawn = {}
+    ordered = len(report.paths) == 1 and numeric(report) is not None
+    path = report.paths[0] if ordered else ""
+    rows = sorted(report.by_evidence[:CURVES], key=lambda row: row.scored.point[path]) if ordered else report.by_evidence
+    rows = [*rows, *report.by_evidence[CURVES:]] if ordered else rows
+    for metric in ("accuracy", "loss"):
+        for part in ("val", "train"):
+            curves = {
+                short(row.scored.point, report.paths): [run.curves[f"{part}/{metric}"] for run in report.runs(row)]
+                for row in rows
+                if all(f"{part}/{metric}" in run.curves for run in report.runs(row))
+            }
+            if curves:
+                title = f"{part}/{metric}{_by(report)}{mark}"
+                drawn[f"{metric}.png"] = figures.learning_figure(curves, CURVES, f"{part}/{metric}", title, ordered)
+                break
+    return drawn
+
+
+def _confusions(report: Report, mark: str) -> dict[str, Figure]:
+    """Best and worst on the evidence."""
+    ordered = report.by_evidence
+    ends = {"best": ordered[0], "worst": ordered[-1]} if len(ordered) > 1 else {"best": ordered[0]} if ordered else {}
+    drawn = {}
+    for end, row in ends.items():
+        table = report.confusion(row)
+        if table is not None:
+            title = f"{name(row.scored.point, report.paths)}, {report.evidence}{mark}"
+            drawn[f"confusion-{end}.png"] = figures.counts_figure(table, report.classes, title)
+    return drawn

@@ -1,25 +1,41 @@
 """The ranked table of a sweep: one row a trial, with intervals, and a top group where the best cannot be told apart."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from digitexp.evaluation import compare
+from digitexp.evaluation import compare, shares
 from digitexp.evaluation.compare import Interval
+from digitexp.evaluation.shares import Shares
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The finished runs of one trial: for each seed its metrics, and for each set which images it recognised."""
+    """The finished runs of one trial: for each seed its metrics, and for each set which images it recognised.
+
+    Where that is not known, `hits` is empty and `images` holds the number of images by set. `digests` by set, where they
+    are known, say whether two trials were scored on the same images.
+    """
 
     trial: int
     point: Mapping[str, Any]
     metrics: Sequence[Mapping[str, float]]
     hits: Mapping[str, Sequence[np.ndarray]]
     failure: str | None = None
+    images: Mapping[str, int] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    def interval(self, part: str) -> Interval:
+        """The 95 % interval of the accuracy on a set."""
+        return compare.interval(self.hits[part]) if part in self.hits else shares.interval(self.shares(part))
+
+    def shares(self, part: str) -> Shares:
+        """The accuracies on a set."""
+        images = len(self.hits[part][0]) if part in self.hits else self.images[part]
+        return Shares([run[f"{part}/accuracy"] for run in self.metrics], images)
 
     def mean(self, metric: str) -> float:
         """The mean over the seeds; NaN when the trial failed."""
@@ -59,13 +75,37 @@ def rank(trials: Sequence[Scored], objective: str | None) -> list[Row]:
         finished.sort(key=lambda trial: sign * trial.mean(objective))  # stable
     top = [False] * len(finished)
     if objective and objective.endswith("/accuracy"):
-        top = compare.top_group([trial.hits[objective.split("/")[0]] for trial in finished])
+        top = [p >= compare.ALPHA for p in against_best(finished, objective.split("/")[0])]
     rows = []
     for position, (trial, member) in enumerate(zip(finished, top, strict=True), 1):
-        intervals = {f"{name}/accuracy": compare.interval(hits) for name, hits in trial.hits.items()}
+        intervals = {f"{name}/accuracy": trial.interval(name) for name in {**trial.hits, **trial.images}}
         value = trial.mean(objective) if objective else np.nan
         rows.append(Row(position if objective else None, trial, value, intervals, member))
     return rows + failed
+
+
+def paired(trials: Sequence[Scored], part: str) -> bool:
+    """Whether the trials can be compared image by image: what each recognised is known, and they met the same images."""
+    known = all(part in trial.hits for trial in trials)
+    return known and len({(len(trial.hits[part][0]), trial.digests.get(part)) for trial in trials}) <= 1
+
+
+def against_best(trials: Sequence[Scored], part: str) -> list[float]:
+    """P-values (Holm) that the accuracy of each trial on a set differs from that of the best there, which itself has 1."""
+    if not trials:
+        return []
+    if paired(trials, part):
+        return compare.against_best([trial.hits[part] for trial in trials])
+    return shares.against_best([trial.shares(part) for trial in trials])
+
+
+def against(winner: Scored, others: Sequence[Scored], part: str) -> list[float]:
+    """P-values (Holm) that the accuracy of each of the others on a set differs from that of a winner chosen elsewhere."""
+    if paired([winner, *others], part):
+        found = [compare.paired(other.hits[part], winner.hits[part]) for other in others]
+    else:
+        found = [shares.unpaired(other.shares(part), winner.shares(part)) for other in others]
+    return [float(p) for p in compare.holm(found)]
 
 
 def table(rows: Sequence[Row]) -> pd.DataFrame:

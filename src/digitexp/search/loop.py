@@ -22,10 +22,13 @@ class Trial:
     point: Point
 
 
+BAYESIAN_BATCH = 4  # part of the question: a larger one learns less between its proposals
+
 Evaluate = Callable[[Sequence[Trial]], Sequence[float | None]]
 
 
 def search(
+    method: str,
     parameters: Sequence[Parameter],
     points: Sequence[Point] | None,
     evaluate: Evaluate,
@@ -36,11 +39,13 @@ def search(
 ) -> list[Trial]:
     """All trials that the oracle issued. `evaluate` gets a batch and returns its values in order, None for a failure.
 
-    The batch is everything that can be proposed before a result is known: all of a list, all of a random search.
+    A batch is everything that can be proposed before a result is known: all of a list, all of a random search. Bayesian
+    search proposes BAYESIAN_BATCH trials at a time, however many can run at once.
     """
-    oracle = oracles.oracle(parameters, points, trials=trials, direction=direction, seed=seed)
+    oracle = oracles.oracle(method, parameters, points, trials=trials, direction=direction, seed=seed)
+    most = BAYESIAN_BATCH if method == "bayesian" else None
     done: list[Trial] = []
-    while batch := _ask(oracle, parameters, len(done)):
+    while batch := _ask(oracle, parameters, len(done), most):
         issued = [trial for trial, _ in batch]
         for (_, asked), value in zip(batch, evaluate(issued), strict=True):
             if value is None:
@@ -53,12 +58,15 @@ def search(
     return done
 
 
-def _ask(oracle: keras_tuner.Oracle, parameters: Sequence[Parameter], first: int) -> list[tuple[Trial, Any]]:
+def _ask(
+    oracle: keras_tuner.Oracle, parameters: Sequence[Parameter], first: int, most: int | None
+) -> list[tuple[Trial, Any]]:
     """Our trials, each beside KerasTuner's."""
     batch: list[tuple[Trial, Any]] = []
-    while True:
+    while most is None or len(batch) < most:
         number = first + len(batch)
         asked = oracle.create_trial(f"trial {number}")  # KerasTuner gives each of its workers one trial at a time
         if asked.status != "RUNNING":
-            return batch
+            break
         batch.append((Trial(number, oracles.decode(parameters, asked.hyperparameters.values)), asked))
+    return batch

@@ -1,15 +1,19 @@
 """Read runs back from MLflow: which are finished, and what they gave."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from mlflow.artifacts import download_artifacts
 
+from digitexp.config import decisive, from_yaml
+from digitexp.errors import TrackingError, nearest
 from digitexp.results import Predictions, Result
 from digitexp.tracking import artifacts
+from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import TAG, Store
 
 PAGE = 1000  # runs in one answer of the store
@@ -36,16 +40,7 @@ def finished(store: Store) -> list[Recorded]:
     """Every finished run of every sweep, oldest first."""
     experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
     wanted = f"attributes.status = 'FINISHED' and tags.`{TAG}kind` = 'run'"
-    found, token = [], None
-    while experiments:
-        page = store.client.search_runs(
-            experiments, wanted, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
-        )
-        found += [_recorded(run) for run in page]
-        token = page.token
-        if not token:
-            break
-    return found
+    return [_recorded(run) for run in _search(store, experiments, wanted)]
 
 
 def one(store: Store, run: str) -> Recorded:
@@ -61,6 +56,128 @@ def predictions(store: Store, run: str) -> dict[str, Predictions]:
 def result(store: Store, run: str) -> Result:
     """All of a finished run."""
     return artifacts.read(_local(store, run, ""))
+
+
+def sweep(store: Store, name: str | None, question: str | None = None) -> SweepRecord:
+    """A recorded sweep: the newest, or the newest of that name; of several questions under it, `question` if it is one.
+
+    Raises TrackingError when there is none, or when none of its runs has ended.
+    """
+    parents = _parents(store)
+    name = name or _newest(parents)
+    asked = [parent for parent in parents if parent["name"] == name]
+    if not asked:
+        known = sorted({parent["name"] for parent in parents})
+        there = f"recorded are {', '.join(known)}" if known else "nothing is recorded"
+        what = f"no sweep {name} is" if name else "no sweep is"
+        raise TrackingError(f"report: {what} recorded in {store.uri}; {there}; type digitexp +sweep={name or 'NAME'} first."
+                            f"{nearest(name or '', known)}")  # fmt: skip
+    exact = [parent for parent in asked if parent["question"] == question]
+    chosen = (exact or asked)[-1]
+    note = ""
+    if len(asked) > 1:
+        which = "the one that was asked for" if exact else "the newest"
+        note = f"{len(asked)} questions are recorded as {name}; this is {which}, {chosen['question']}."
+    return _sweep(store, chosen, note)
+
+
+def _parents(store: Store) -> list[dict[str, Any]]:
+    """Every recorded question, the one that was asked last at the end."""
+    experiments = {found.experiment_id: found.name for found in store.client.search_experiments()}
+    found = _search(store, list(experiments), f"tags.`{TAG}kind` = 'sweep'")
+    found.sort(key=lambda run: float(run.data.tags.get(f"{TAG}heartbeat", 0)))
+    return [
+        {"name": experiments[run.info.experiment_id], "question": run.data.tags[f"{TAG}question"], "run": run}
+        for run in found
+    ]
+
+
+def _newest(parents: Sequence[Mapping[str, Any]]) -> str | None:
+    """The sweep that was asked last; networks that were trained alone are no sweep."""
+    sweeps = [parent["name"] for parent in parents if parent["run"].data.params.get("search.space", "{}") != "{}"]
+    return sweeps[-1] if sweeps else None
+
+
+def _sweep(store: Store, parent: Mapping[str, Any], note: str) -> SweepRecord:
+    run = parent["run"]
+    asked = from_yaml(_local(store, run.info.run_id, "config.yaml").read_text())
+    children = _search(store, [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+    finished, failed = {}, {}
+    for child in children:  # the oldest first; a run that failed may have been trained again
+        key = (int(child.data.tags[f"{TAG}trial"]), int(child.data.params["seed"]))
+        if child.info.status == "FINISHED":
+            finished.setdefault(key, child)
+        elif child.info.status == "FAILED":
+            failed[key] = child
+    ended = failed | finished
+    if not ended:
+        raise TrackingError(f"report: no run of {parent['name']} has ended yet; type digitexp +sweep={parent['name']}.")
+    return SweepRecord(
+        name=parent["name"],
+        text=run.data.tags.get("mlflow.note.content", ""),
+        question=parent["question"],
+        method=asked["search.method"],
+        objective=asked["search.objective"],
+        repeats=asked["search.repeats"],
+        status=run.info.status,
+        command=run.data.tags.get(f"{TAG}command", ""),
+        runs=[_run_record(store, child, asked) for _, child in sorted(ended.items(), key=lambda item: item[0])],
+        parent=run.info.run_id,
+        note=note,
+    )
+
+
+def _run_record(store: Store, run: Any, asked: Mapping[str, Any]) -> RunRecord:
+    tags = run.data.tags
+    point, seed = json.loads(tags[f"{TAG}point"]), int(run.data.params["seed"])
+    settings = decisive(dict(asked) | point)
+    started = datetime.fromtimestamp(run.info.start_time / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    record = {"signature": tags[f"{TAG}signature"], "trial": int(tags[f"{TAG}trial"]), "seed": seed, "point": point,
+              "settings": settings, "started": started, "facts": _facts(store, run)}  # fmt: skip
+    if run.info.status == "FAILED":
+        return RunRecord(**record, failure=tags.get(f"{TAG}error", "the run failed"))
+    plain = json.loads(_local(store, run.info.run_id, artifacts.RESULT).read_text())
+    predicted = predictions(store, run.info.run_id)
+    train = {"train": int(tags[f"{TAG}images.train"])} if f"{TAG}images.train" in tags else {}
+    return RunRecord(
+        **record,
+        used={path: value for path, value in plain["used"].items() if settings.get(path) is None},
+        metrics=plain["metrics"],
+        images=train | {part: len(found.labels) for part, found in predicted.items()},
+        digests=plain["digests"],
+        curves=plain["curves"],
+        labels={part: found.labels for part, found in predicted.items()},
+        read={part: found.probabilities.argmax(axis=1) for part, found in predicted.items()},
+    )
+
+
+def _facts(store: Store, run: Any) -> dict[str, str]:
+    """Where and with what a run was trained: for one that was taken from another sweep, what that one says."""
+    tags = run.data.tags
+    origin = tags.get(f"{TAG}trained_in", "")
+    if origin:
+        try:
+            tags = store.client.get_run(origin).data.tags
+        except Exception:  # it was deleted since
+            tags = {}
+    named = {name: tags.get(f"{TAG}{name}", "") for name in ("host", "cpu", "cores", "memory", "python")}
+    versions = {key.removeprefix(TAG): value for key, value in sorted(tags.items()) if key.startswith(f"{TAG}version.")}
+    facts = named | {"commit": tags.get("mlflow.source.git.commit", ""), "trained_in": origin} | versions
+    return {name: value for name, value in facts.items() if value}
+
+
+def _search(store: Store, experiments: Sequence[str], wanted: str) -> list[Any]:
+    """Every run that is wanted, oldest first."""
+    found, token = [], None
+    while experiments:
+        page = store.client.search_runs(
+            experiments, wanted, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
+        )
+        found += page
+        token = page.token
+        if not token:
+            break
+    return found
 
 
 def _local(store: Store, run: str, path: str) -> Path:

@@ -4,6 +4,7 @@ A child is FINISHED only after everything of it is written: whoever finds a fini
 """
 
 import json
+import os
 import platform
 import shlex
 import subprocess
@@ -16,9 +17,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import psutil
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
 from digitexp.config import flatten, present
+from digitexp.data import sets
 from digitexp.results import Failure, Result
 from digitexp.settings import Config
 from digitexp.tracking import artifacts, liveness
@@ -71,6 +74,7 @@ def begin_run(store: Store, parent: str, child: Child) -> str:
         f"{TAG}signature": child.signature,
         f"{TAG}trial": str(child.trial),
         f"{TAG}point": json.dumps(dict(child.point)),
+        f"{TAG}images.train": str(sets.size(child.config.data)),
         "mlflow.parentRunId": parent,
         "mlflow.source.name": "digitexp",
     }
@@ -129,6 +133,12 @@ def log_files(store: Store, run: str, folder: Path) -> None:
     store.client.log_artifacts(run, str(folder))
 
 
+def log_report(store: Store, run: str, files: Sequence[Path]) -> None:
+    """The files of a report, as artifacts of the sweep."""
+    for file in files:
+        store.client.log_artifact(run, str(file), "report")
+
+
 def _log(
     store: Store,
     run: str,
@@ -148,11 +158,31 @@ def _log(
 def _environment() -> dict[str, str]:
     packages = ("digitexp", "keras", "tensorflow", "keras-tuner", "mlflow", "numpy")
     versions = {f"{TAG}version.{package}": version(package) for package in packages}
-    return versions | {
-        f"{TAG}python": platform.python_version(),
-        f"{TAG}command": shlex.join(["digitexp", *sys.argv[1:]]),
-        "mlflow.source.git.commit": _commit(),
-    }
+    return (
+        versions
+        | _machine()
+        | {
+            f"{TAG}python": platform.python_version(),
+            f"{TAG}command": shlex.join(["digitexp", *sys.argv[1:]]),
+            "mlflow.source.git.commit": _commit(),
+        }
+    )
+
+
+def _machine() -> dict[str, str]:
+    """The processor, the cores that this process may use, and the memory in GiB."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
+    memory = psutil.virtual_memory().total / 2**30
+    return {f"{TAG}cpu": _processor(), f"{TAG}cores": str(usable), f"{TAG}memory": f"{memory:.0f}"}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # no Linux
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
 
 
 def _commit() -> str:

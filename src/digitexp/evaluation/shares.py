@@ -1,0 +1,70 @@
+"""What accuracies alone support, where it is not known which images were read correctly.
+
+A setting is its accuracies, one for each seed, each a share of the same number of images. compare.py says more, and is
+used wherever there are hits of the same images: it knows that the settings met the same images, so it tells more apart.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from digitexp.evaluation.compare import Interval, holm, wilson
+
+
+class Shares(NamedTuple):
+    """The accuracies of a setting, one for each seed, and the number of images that each is a share of."""
+
+    accuracies: Sequence[float]
+    images: int
+
+
+def interval(setting: Shares, confidence: float = 0.95) -> Interval:
+    """Wilson's interval for one run. For several, his formula with the effective number of images (Kish 1965).
+
+    That is the number whose binomial variance is that of the images plus that of the mean over the seeds. The images
+    count once, not once a seed, since all seeds read the same ones: wider than the bootstrap of compare.py, if anything.
+    """
+    accuracies, images = setting
+    if len(accuracies) == 1:
+        return wilson(round(accuracies[0] * images), images, confidence)
+    mean = float(np.mean(accuracies))
+    binomial = mean * (1 - mean)
+    n = binomial / (binomial / images + np.var(accuracies, ddof=1) / len(accuracies)) if binomial else images
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    centre = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * float(np.sqrt(binomial / n + z**2 / (4 * n**2)))
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+
+
+def unpaired(a: Shares, b: Shares) -> float:
+    """Two-sided p-value that two settings differ, as if they had read different images: it errs towards a tie.
+
+    Welch's t-test (1947) on variances of images and of seeds, with Satterthwaite's degrees of freedom (1946). One more
+    right and one more wrong keep the variance of a perfect setting above 0 (Agresti and Caffo 2000).
+    """
+    variances, freedoms = (np.concatenate(parts) for parts in zip(_variances(a), _variances(b), strict=True))
+    total = variances.sum()
+    t = abs(np.mean(a.accuracies) - np.mean(b.accuracies)) / np.sqrt(total)
+    return float(2 * stats.t.sf(t, total**2 / np.sum(variances**2 / freedoms)))
+
+
+def against_best(settings: Sequence[Shares]) -> list[float]:
+    """P-values (Holm) that each setting differs from the highest mean, the first of equals, which itself has 1."""
+    best = int(np.argmax([np.mean(setting.accuracies) for setting in settings]))
+    others = [i for i in range(len(settings)) if i != best]
+    adjusted = dict(zip(others, holm([unpaired(settings[i], settings[best]) for i in others]), strict=True))
+    return [float(adjusted.get(i, 1.0)) for i in range(len(settings))]
+
+
+def _variances(setting: Shares) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The variances of a setting's mean, from its images and from its seeds, and their degrees of freedom."""
+    accuracies, images = setting
+    share = (np.mean(accuracies) * images + 1) / (images + 2)
+    variances, freedoms = [share * (1 - share) / (images + 2)], [float(max(images - 1, 1))]
+    if len(accuracies) > 1:
+        variances.append(np.var(accuracies, ddof=1) / len(accuracies))
+        freedoms.append(float(len(accuracies) - 1))
+    return np.array(variances), np.array(freedoms)

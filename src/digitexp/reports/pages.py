@@ -1,0 +1,372 @@
+"""A report as files: the page, the same as Markdown, the tables and the figures, each written whole or not at all."""
+
+import base64
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup, escape
+
+from digitexp.config import nested_yaml
+from digitexp.evaluation import compare, scores
+from digitexp.evaluation.scores import by_row
+from digitexp.reports import pictures, ranking
+from digitexp.reports.answer import answer, images
+from digitexp.reports.ranking import Row
+from digitexp.reports.report import Report, name, short, words
+from digitexp.tracking import portable
+from digitexp.tracking.records import RunRecord
+
+PAGE, TEXT, RESULTS, RUNS, BEST = "index.html", "README.md", "results.csv", "runs.csv", "best.yaml"
+FIGURES = ("ranking.png", "values.png", "accuracy.png", "loss.png", "confusion-best.png", "confusion-worst.png")
+PAIRS = 8  # of digits that were taken for each other
+
+
+def write(report: Report, folder: Path, models: Sequence[str]) -> list[Path]:
+    """Write the report into `folder`, and remove what an earlier one drew and this one does not.
+
+    Nothing in the files depends on the time or place of writing. `models` are the names that `model=` takes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, prefix=".unfinished-") as name_of:
+        scratch = Path(name_of)
+        drawn = pictures.draw_report(report, scratch)
+        (scratch / RUNS).write_text(portable.table(report.sweep))
+        _results(report).to_csv(scratch / RESULTS, index=False)
+        if report.sweep.objective and report.finished:
+            (scratch / BEST).write_text(_best(report, folder, models))
+        facts = content(report, folder) | {"figures": {file: _inline(scratch / file) for file in drawn}}
+        (scratch / PAGE).write_text(_render("report.html", facts))
+        (scratch / TEXT).write_text(_render("report.md", facts))
+        written = [PAGE, TEXT, RESULTS, RUNS, BEST, *drawn]
+        written = [file for file in written if (scratch / file).exists()]
+        for file in written:
+            (scratch / file).replace(folder / file)
+        for file in {BEST, *FIGURES} - set(written):
+            (folder / file).unlink(missing_ok=True)
+    return [folder / file for file in written]
+
+
+def content(report: Report, folder: Path) -> dict[str, Any]:
+    """All that the page says, as texts and tables; `folder` is where it lies."""
+    sweep = report.sweep
+    best = report.by_evidence[0] if report.finished else None
+    return {
+        "name": sweep.name,
+        "question": sweep.text or sweep.name,
+        "about": _about(report),
+        "warnings": _warnings(report),
+        "answer": answer(report),
+        "paths": report.paths,
+        "sets": [_heading(report, part) for part in report.sets],
+        "objective": sweep.objective,
+        "extra": sweep.objective if sweep.objective and not sweep.objective.endswith("/accuracy") else None,
+        "rows": [_row(report, row) for row in report.rows],
+        "notes": _notes(report),
+        "captions": _captions(report),
+        "pairs": _pairs(report, best),
+        "digits": _digits(report, best),
+        "best": name(best.scored.point, report.paths) if best else "",
+        "evidence": images(report, report.evidence),
+        "pooled": f", {sweep.repeats} seeds added up" if sweep.repeats > 1 else "",
+        "cost": _cost(report),
+        "data": _data(report),
+        "commands": _commands(report, folder),
+        "known": any(run.read for run in sweep.runs),
+    }
+
+
+def _about(report: Report) -> str:
+    first = report.sweep.runs[0].settings
+    repeats = report.sweep.repeats
+    images = report.images("train")
+    trained = f" {images:,} training images," if images and not _varies(report, "train") else ""
+    epochs = {run.settings["training.epochs"] for run in report.sweep.runs}
+    length = f"{min(epochs)} epochs" if len(epochs) == 1 else f"{min(epochs)} to {max(epochs)} epochs"
+    length = "1 epoch" if epochs == {1} else length
+    return (f"{len(report.rows)} settings, {repeats} seed{'s' if repeats > 1 else ''} each; {first['data.name']},{trained} "
+            f"a {first['model.kind']} network, {length}")  # fmt: skip
+
+
+def _warnings(report: Report) -> list[str]:
+    said = []
+    if report.leakage:
+        said.append("LEAKAGE WAS PERMITTED (data.allow_leakage=true): images that are scored may have been trained on, so "
+                    "no accuracy on this page is evidence of how new images are read.")  # fmt: skip
+    if report.sweep.status not in ("FINISHED", "FAILED"):
+        said.append(f"This sweep is not finished (it is {report.sweep.status}): what follows is what its finished runs say.")
+    if report.sweep.note:
+        said.append(report.sweep.note)
+    if not any(run.read for run in report.sweep.runs):
+        said.append("This report was written from runs.csv alone: the settings are compared by their accuracies, as if each "
+                    "had read other images, which tells fewer apart; curves and confusions are not known.")  # fmt: skip
+    elif not report.paired:
+        said.append("The settings were not scored on the same images, so they are compared by their accuracies alone.")
+    return said
+
+
+def _heading(report: Report, part: str) -> dict[str, Any]:
+    return {
+        "name": part,
+        "chosen": f"{part}/accuracy" == report.sweep.objective,
+        "count": f"{report.images(part):,}{' synthetic' if part == 'drawn' and report.synthetic else ''}",
+    }
+
+
+def _row(report: Report, row: Row) -> dict[str, Any]:
+    scored = row.scored
+    p = report.differs.get(scored.trial)
+    top = p is not None and p >= compare.ALPHA
+    cells = []
+    for metric in (f"{part}/accuracy" for part in report.sets):
+        low, high = row.intervals.get(metric, (math.nan, math.nan))
+        shown = (f"{scored.mean(metric):.4f}", f"{low:.4f} to {high:.4f}") if metric in row.intervals else ("", "")
+        cells.append({"mean": shown[0], "interval": shown[1], "top": top and metric == f"{report.marked}/accuracy"})
+    return {
+        "place": str(row.rank or ""),
+        "top": top,
+        "tie": top and len(report.top) > 1,
+        "lines": [short(scored.point, report.paths)] if len(report.paths) == 1 else words(scored.point, report.paths),
+        "failure": scored.failure,
+        "extra": f"{row.value:.4g}",
+        "cells": cells,
+        "p": "" if p is None or row is report.by_evidence[0] else f"{p:.3f}" if p >= 0.001 else "< 0.001",
+        "seconds": "" if scored.failure else f"{scored.mean('seconds'):.1f} s",
+    }
+
+
+def _notes(report: Report) -> list[str]:
+    repeats = report.sweep.repeats
+    notes = ["Small: the 95 % interval (Wilson; one seed, others may differ by more)."]
+    if repeats > 1:
+        how = "bootstrap over the seeds and the images"
+        if not any(run.read for run in report.sweep.runs):
+            how = "Wilson, with the spread between the seeds taken off the number of images"
+        notes = [f"Means over {repeats} seeds. Small: the 95 % interval ({how})."]
+    if report.sweep.objective:
+        notes.append(f"* chosen on: the ranking is by {report.sweep.objective}, so the first one's own value flatters it.")
+    if report.marked:
+        test = "test on the same images" if report.paired else "test of the accuracies"
+        notes.append(f"= a tie, in blue: cannot be told from the best by {report.marked} (5 %). p: of that {test}, corrected "
+                     "for the number of comparisons (Holm); small where the difference is hardly chance.")  # fmt: skip
+    return notes
+
+
+def _captions(report: Report) -> dict[str, str]:
+    metric = report.sweep.objective or f"{report.evidence}/accuracy"
+    chosen = " (chosen on)" if report.sweep.objective else ""
+    most = f" The first {pictures.RANKED} of {len(report.finished)}." if len(report.finished) > pictures.RANKED else ""
+    seeds = "The mean of the seeds, in a band from the lowest to the highest." if report.sweep.repeats > 1 else "One seed."
+    path = pictures.numeric(report)
+    ends = "best" if report.sweep.objective else "highest", "worst" if report.sweep.objective else "lowest"
+    return {
+        "ranking.png": f"{metric}{chosen} with 95 % intervals; blue cannot be told from the best.{most}",
+        "values.png": f"Accuracy against {path}, with 95 % intervals.",
+        "accuracy.png": f"Accuracy after each epoch; the axis is stretched where few errors are left. {seeds}",
+        "loss.png": f"Loss after each epoch. {seeds}",
+        "confusion-best.png": f"The {ends[0]}: rows are the true digits, columns what they were read as.",
+        "confusion-worst.png": f"The {ends[1]}.",
+    }
+
+
+def _pairs(report: Report, best: Row | None) -> list[str]:
+    table = report.confusion(best) if best else None
+    found = scores.most_confused(table, report.classes, PAIRS) if table is not None else []
+    return [f"{pair.true} read as {pair.read_as}: {pair.count} of {pair.of:,} ({100 * pair.count / pair.of:.1f} %)"
+            for pair in found]  # fmt: skip
+
+
+def _digits(report: Report, best: Row | None) -> list[dict[str, str]]:
+    """How the best setting reads each digit: the share found, its interval, and what it is mistaken for most."""
+    table = report.confusion(best) if best else None
+    if best is None or table is None:
+        return []
+    runs, rows = report.runs(best), []
+    errors = table * (1 - np.eye(len(table), dtype=int))
+    for index, digit in enumerate(report.classes):
+        mine = runs[0].labels[report.evidence] == index
+        if not mine.any():
+            continue
+        hits = [(run.labels[report.evidence] == run.read[report.evidence])[mine] for run in runs]
+        low, high = compare.interval(hits)
+        worst = int(errors[index].argmax())
+        missed = int(errors[index].sum())
+        rows.append({
+            "digit": digit,
+            "missed": f"{missed:,} of {int(table[index].sum()):,}",
+            "recall": f"{by_row(table)[index, index]:.4f}",
+            "interval": f"{low:.4f} to {high:.4f}",
+            "mistaken": f"{report.classes[worst]} ({errors[index, worst]})" if missed else "",
+        })  # fmt: skip
+    return rows
+
+
+def _cost(report: Report) -> list[tuple[str, str]]:
+    runs = [run for run in report.sweep.runs if not run.failure]
+    seconds = [run.metrics["seconds"] for run in runs]
+    failed = len(report.sweep.runs) - len(runs)
+    reused = sum("trained_in" in run.facts for run in runs)
+    counted = [f"{len(runs)} finished", *([f"{failed} failed"] if failed else []),
+               *([f"{reused} of them taken from other sweeps"] if reused else [])]  # fmt: skip
+    lines = [("runs", ", ".join(counted))]
+    if seconds:
+        lines.append(("training time", f"{sum(seconds):,.0f} s in all; a run {median(seconds):.1f} s (median), "
+                                       f"{min(seconds):.1f} to {max(seconds):.1f} s"))  # fmt: skip
+    tflop = [run.metrics["tflop"] for run in runs if "tflop" in run.metrics]
+    if tflop:
+        lines.append(("arithmetic", f"{sum(tflop):,.3g} TFLOP in all, {median(tflop):,.3g} a run (median)"))
+    days = sorted({run.started[:10] for run in report.sweep.runs})
+    lines += [
+        ("trained on", _distinct(runs, _machine)),
+        ("when", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"),
+        ("commit", _distinct(runs, _commit)),
+        ("versions", _distinct(runs, _versions)),
+    ]
+    return [(label, text) for label, text in lines if text]
+
+
+def _distinct(runs: Sequence[RunRecord], text: Any) -> str:
+    found = [text(run.facts) for run in runs]
+    each = list(dict.fromkeys(found))
+    return each[0] if len(each) == 1 else "; ".join(f"{one or 'unknown'} ({found.count(one)} runs)" for one in each)
+
+
+def _machine(facts: Mapping[str, str]) -> str:
+    cores = f"{facts['cores']} core{'' if facts['cores'] == '1' else 's'}" if "cores" in facts else ""
+    memory = f"{facts['memory']} GiB" if "memory" in facts else ""
+    host = f"host {facts['host']}" if "host" in facts else ""
+    return ", ".join(filter(None, [facts.get("cpu", ""), cores, memory, host]))
+
+
+def _commit(facts: Mapping[str, str]) -> str:
+    commit, _, dirty = facts.get("commit", "").partition("-")
+    return f"{commit[:12]}{', with uncommitted changes' if dirty else ''}"
+
+
+def _versions(facts: Mapping[str, str]) -> str:
+    packages = {name.removeprefix("version."): text for name, text in facts.items() if name.startswith("version.")}
+    return ", ".join([f"Python {facts.get('python', '')}", *(f"{package} {text}" for package, text in packages.items())])
+
+
+def _data(report: Report) -> list[dict[str, str]]:
+    """Each set: its name, its size, and the digest of its images."""
+    rows = []
+    for part in ("train", *report.sets):
+        digests = list(dict.fromkeys(run.digests[part] for run in report.sweep.runs if part in run.digests))
+        sizes = sorted({run.images[part] for run in report.sweep.runs if part in run.images})
+        size = "not recorded" if not sizes else f"{sizes[0]:,}" + (f" to {sizes[-1]:,}" if len(sizes) > 1 else "")
+        rows.append({
+            "set": f"{part} (synthetic)" if part == "drawn" and report.synthetic else part,
+            "images": size,
+            "use": _use(report, part),
+            "digest": digests[0][:16] if len(digests) == 1 else f"{len(digests)} different, see runs.csv",
+        })  # fmt: skip
+    return rows
+
+
+def _use(report: Report, part: str) -> str:
+    if part == "train":
+        return "trained on"
+    if part == (report.sweep.objective or "").split("/")[0]:
+        return "chosen on"
+    return "scored after each epoch" if part == "val" else "scored once, after the last epoch"
+
+
+def _varies(report: Report, part: str) -> bool:
+    return len({run.images[part] for run in report.sweep.runs if part in run.images}) > 1
+
+
+def _commands(report: Report, folder: Path) -> list[tuple[str, str]]:
+    """What to type: the sweep again, the report again, the best network alone."""
+    sweep = report.sweep
+    words = shlex.split(sweep.command)[1:]
+    asked = shlex.quote(f"search.name={sweep.name}")
+    lines = []
+    if words:
+        lines.append(("the sweep; what is finished is not trained again", shlex.join(["python", "-m", "digitexp", *words])))
+    lines.append(("this report, from the store", f"python -m digitexp report {asked}"))
+    runs = shlex.quote(f"report.runs={folder / RUNS}")
+    lines.append(("this report without the store, less curves and confusions", f"python -m digitexp report {asked} {runs}"))
+    if sweep.objective and report.finished:
+        lines.append(("the best setting alone", _train_best(report, folder)))
+    return lines
+
+
+def _train_best(report: Report, folder: Path) -> str:
+    parent = folder
+    for _ in Path(report.sweep.name).parts:
+        parent = parent.parent
+    words = ["python", "-m", "digitexp", f"--config-dir={parent}", f"+{report.sweep.name}=best"]
+    return shlex.join(words)
+
+
+def _best(report: Report, folder: Path, models: Sequence[str]) -> str:
+    """The settings of the best trial as a file that Hydra adds to the configuration, like those in conf/sweep."""
+    run = report.runs(report.finished[0])[0]
+    chosen = {"data": run.settings["data.name"], "model": run.settings["model.kind"]}
+    groups = [f"  - override /{group}: {file}" for group, file in chosen.items() if group != "model" or file in models]
+    head = [
+        "# @package _global_",
+        f"# The best setting of {report.sweep.name} by {report.sweep.objective}: "
+        f"{name(report.finished[0].scored.point, report.paths)}",
+        f"#   {_train_best(report, folder)}",
+        "defaults:",
+        *groups,
+    ]
+    return "\n".join([" ".join(line.splitlines()) for line in head]) + "\n" + nested_yaml({"seed": run.seed, **run.settings})
+
+
+def _results(report: Report) -> Any:
+    """The ranking, with the p-values of the page."""
+    table = ranking.table(report.rows)
+    top = {row.scored.trial for row in report.top}
+    table["top_group"] = [row.scored.trial in top for row in report.rows]
+    table["p"] = [report.differs.get(row.scored.trial, math.nan) for row in report.rows]
+    return table
+
+
+def _inline(file: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
+
+
+def _markdown(text: object) -> str:
+    """Text in which nothing is markup, fit for a cell of a table."""
+    marked = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for letter in "\\`*_[]|#":
+        marked = marked.replace(letter, f"\\{letter}")
+    return " ".join(marked.splitlines())
+
+
+def _breakable(text: object) -> Markup:
+    """A dotted path that may be broken into lines at its dots and underscores."""
+    return Markup(re.sub(r"(?<=[A-Za-z0-9])([._])(?=[A-Za-z])", r"\1<wbr>", str(escape(text))))
+
+
+def _range(text: str) -> Markup:
+    """An interval, which may be broken after its dash."""
+    return Markup(str(escape(text)).replace(" to ", "\u2013<wbr>"))
+
+
+def _bound(text: str) -> str:
+    """Numbers and their percent signs stay on one line."""
+    return text.replace(" %", "\u00a0%")
+
+
+def _render(template: str, facts: Mapping[str, Any]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=template.endswith(".html"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"md": _markdown, "breakable": _breakable, "bound": _bound, "range": _range}
+    return environment.get_template(template).render(facts)

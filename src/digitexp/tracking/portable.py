@@ -1,0 +1,123 @@
+"""runs.csv: a recorded sweep as one table, a row a run, from which another machine can write the report again.
+
+It holds the question, who each run is (signature, trial, seed, point), all settings under their dotted names, metrics,
+the images and digests of each set, and where it was trained. It does not hold curves, predictions and networks, so its
+runs never enter a store: they could not be continued, compared image by image, or used.
+
+A cell is plain text, or JSON where plain text would not be read back as the same value; an empty one is nothing.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from digitexp.errors import DataError
+from digitexp.tracking.records import RunRecord, SweepRecord
+
+_SWEEP = ("sweep", "question", "question_hash", "method", "objective", "repeats", "status", "command")
+_RUN = ("signature", "trial", "seed", "point", "started", "failure")
+_FACTS = ("host", "cpu", "cores", "memory", "commit", "python", "trained_in")
+_SECTIONS = ("data", "model", "optimizer", "loss", "training", "evaluation", "extensions")
+_ALSO = ("used", "images", "digest")  # prefixes of columns
+
+
+def table(sweep: SweepRecord) -> str:
+    """The text of runs.csv."""
+    rows = [_row(sweep, run) for run in sweep.runs]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    columns.sort(key=_place)  # stable: within a kind, the order of the runs
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def read(file: Path, name: str | None = None) -> SweepRecord:
+    """The sweep that `table` wrote. Raises DataError for a file that is missing, is none of these, or is another sweep's."""
+    at = f"report.runs={file}"
+    try:
+        with file.open(newline="") as text:
+            rows = list(csv.DictReader(text))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{at}: cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    missing = [column for column in (*_SWEEP, *_RUN) if not rows or column not in rows[0]]
+    if missing:
+        raise DataError(f"{at}: found no {', '.join(missing)}; allowed is a runs.csv that digitexp report wrote.")
+    named = sorted({row["sweep"] for row in rows})
+    if len(named) > 1 or len({row["question_hash"] for row in rows}) > 1 or (name and named != [name]):
+        raise DataError(f"{at}: holds runs of {', '.join(named)}; allowed is one question of {name or 'one sweep'}.")
+    first = rows[0]
+    try:
+        runs = [_run(row) for row in rows]
+        repeats = int(first["repeats"])
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{at}: a cell cannot be read: {error}; allowed is a runs.csv that digitexp report wrote."
+        ) from error
+    return SweepRecord(named[0], first["question"], first["question_hash"], first["method"], first["objective"] or None,
+                       repeats, first["status"], first["command"], runs)  # fmt: skip
+
+
+def _row(sweep: SweepRecord, run: RunRecord) -> dict[str, str]:
+    about = (sweep.name, sweep.text, sweep.question, sweep.method, sweep.objective or "", sweep.repeats, sweep.status,
+             sweep.command)  # fmt: skip
+    identity = (run.signature, run.trial, run.seed, json.dumps(dict(run.point)), run.started, run.failure or "")
+    row = dict(zip((*_SWEEP, *_RUN), map(str, (*about, *identity)), strict=True))
+    row |= {path: _encode(run.settings[path]) for path in [*run.point, *run.settings] if path in run.settings}
+    for prefix, values in zip(_ALSO, (run.used, run.images, run.digests), strict=True):
+        row |= {f"{prefix}.{name}": _encode(value) for name, value in values.items()}
+    return row | {name: repr(float(value)) for name, value in run.metrics.items()} | dict(run.facts)
+
+
+def _run(row: Mapping[str, str]) -> RunRecord:
+    filled = {column: cell for column, cell in row.items() if cell}
+
+    def part(prefix: str, value: Callable[[str], Any] = str) -> dict[str, Any]:
+        start = f"{prefix}."
+        return {column.removeprefix(start): value(cell) for column, cell in filled.items() if column.startswith(start)}
+
+    metrics = {column: float(cell) for column, cell in filled.items() if _kind(column) == "metric"}
+    return RunRecord(
+        signature=row["signature"],
+        trial=int(row["trial"]),
+        seed=int(row["seed"]),
+        point=json.loads(row["point"]),
+        settings={column: _decode(cell) for column, cell in filled.items() if _kind(column) == "setting"},
+        started=row["started"],
+        facts={column: cell for column, cell in filled.items() if _kind(column) == "fact"},
+        used=part("used", _decode),
+        metrics=metrics,
+        images=part("images", int),
+        digests=part("digest"),
+        failure=row["failure"] or None,
+    )
+
+
+def _kind(column: str) -> str:
+    first = column.split(".")[0]
+    if column in _SWEEP or column in _RUN:
+        return "identity"
+    if first in _SECTIONS:
+        return "setting"
+    if first in _ALSO:
+        return first
+    return "fact" if column in _FACTS or first == "version" else "metric"
+
+
+def _place(column: str) -> int:
+    return ("identity", "setting", "used", "metric", "images", "digest", "fact").index(_kind(column))
+
+
+def _encode(value: Any) -> str:
+    return value if isinstance(value, str) and value and _decode(value) == value else json.dumps(value)
+
+
+def _decode(cell: str) -> Any:
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell

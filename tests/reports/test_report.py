@@ -1,0 +1,325 @@
+"""A report says what the store holds, no more and no less; and says the same when it is written again."""
+
+import csv
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from digitexp import experiment
+from digitexp.compose import compose
+from digitexp.data.sets import load
+from digitexp.errors import ConfigError, DataError, TrackingError
+from digitexp.planning import plan
+from digitexp.reports import answer, pages, report
+from digitexp.tracking import portable
+from digitexp.tracking.records import RunRecord, SweepRecord
+
+QUICK = ["data.limit=150", "training.epochs=2"]
+SWEEP = [*QUICK, "search.space={optimizer.name:[adam,ftrl]}", "search.repeats=2"]
+NAME = "asked <b>&| $x$"
+RIGHT, WRONG = 0, 1
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """A recorded sweep: its folder, the settings to report it, and its table."""
+    folder = tmp_path_factory.mktemp("asked")
+    settings = [f"tracking.uri=sqlite:///{folder}/mlflow.db", f"search.name='{NAME}'", f"report.folder={folder}/experiments"]
+    outcome = experiment.run(plan(compose([*settings, *SWEEP])), "Which <i>one</i>?")
+    return folder, settings, outcome
+
+
+@pytest.fixture(scope="module")
+def written(asked):
+    """The folder of the report, and what `report` gave."""
+    folder, settings, _ = asked
+    return folder / "experiments" / NAME, experiment.report(compose(settings))
+
+
+def bytes_of(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def run_of(trial, seed, hits, point=None, labels=None, **settings):
+    """A run that reads digit 0 as `RIGHT` or `WRONG`, by its hits on val and test."""
+    hits = np.asarray(hits, bool)
+    labels = np.zeros(len(hits), int) if labels is None else labels
+    read = np.where(hits, labels, labels + 1)
+    sets = ("val", "test")
+    curve = [0.5, float(hits.mean())]
+    return RunRecord(
+        signature=f"{trial}{seed}", trial=trial, seed=seed, point=point or {"optimizer.name": f"o{trial}"},
+        settings={"data.name": "digits", "data.classes": ["0", "1", "2"], "model.kind": "dense", "training.epochs": 2} | settings,
+        started="2026-01-02T03:04:05Z", facts={"host": "h"},
+        metrics={"val/accuracy": hits.mean(), "test/accuracy": hits.mean(), "seconds": 1.5, "val/loss": 1 - hits.mean()},
+        images=dict.fromkeys(sets, len(hits)), digests=dict.fromkeys(sets, "d"), curves={"val/accuracy": curve},
+        labels=dict.fromkeys(sets, labels), read=dict.fromkeys(sets, read),
+    )  # fmt: skip
+
+
+def sweep_of(runs, objective="val/accuracy", repeats=1):
+    return SweepRecord("made", "Which?", "q", "grid", objective, repeats, "FINISHED", "digitexp +sweep=made", runs)
+
+
+def share(correct, n=200):
+    return np.arange(n) < correct
+
+
+@pytest.mark.slow
+def test_every_file_is_there_and_in_the_store(asked, written):
+    folder, given = written
+    names = ["index.html", "README.md", "results.csv", "runs.csv", "best.yaml", "ranking.png", "accuracy.png", "loss.png",
+             "confusion-best.png", "confusion-worst.png"]  # fmt: skip
+    assert [file.name for file in given.files] == names
+    assert sorted(bytes_of(folder)) == sorted(names)
+    store = experiment.open_store(compose(asked[1]).tracking.uri)
+    assert sorted(item.path for item in store.client.list_artifacts(asked[2].parent, "report")) == sorted(
+        f"report/{name}" for name in names
+    )
+
+
+@pytest.mark.slow
+def test_the_numbers_are_those_of_the_store(asked, written):
+    folder, _ = written
+    expected = asked[2].table
+    table = pd.read_csv(folder / "results.csv")
+    for column in ("rank", "optimizer.name", "val/accuracy", "test/accuracy", "val/accuracy.low", "test/accuracy.high"):
+        assert list(table[column]) == list(expected[column])
+    assert list(table["top_group"]) == list(expected["top_group"])
+    html, markdown = (folder / "index.html").read_text(), (folder / "README.md").read_text()
+    for _, row in expected.iterrows():
+        for name in ("val", "test"):
+            mean, low, high = (f"{row[f'{name}/accuracy{end}']:.4f}" for end in ("", ".low", ".high"))
+            assert re.search(rf">{mean}</span> <small>{low}.<wbr>{high}<", html)
+            assert re.search(rf"{mean}(\*\*)?<br>{low} to {high} \|", markdown)
+    runs = pd.read_csv(folder / "runs.csv")
+    assert len(runs) == 4
+    assert runs.groupby("trial")["val/accuracy"].mean()[0] == pytest.approx(expected.set_index("trial")["val/accuracy"][0])
+    assert set(runs["images.train"]) == {len(load(compose(QUICK).data)["train"])}
+    assert set(runs["optimizer.name"]) == {"adam", "ftrl"}
+    assert (runs["cores"] >= 1).all()
+
+
+@pytest.mark.slow
+def test_the_page_stands_alone_and_nothing_in_it_is_taken_for_markup(written):
+    folder, _ = written
+    html = (folder / "index.html").read_text()
+    assert not re.search(r"<script|<link|@import|url\(", html)
+    assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'(?:src|href)="([^"]*)"', html))
+    assert "<b>" not in html
+    assert "<i>" not in html
+    assert "asked &lt;b&gt;&amp;| $x$" in html
+    markdown = (folder / "README.md").read_text()
+    assert "<b>" not in re.sub(r"^    .*$", "", markdown, flags=re.MULTILINE)  # a command is shown as it is typed
+    assert "asked &lt;b&gt;&amp;\\| $x$" in markdown
+    for picture in re.findall(r"!\[.*\]\((.*)\)", markdown):
+        assert (folder / picture).exists()
+
+
+@pytest.mark.slow
+def test_written_again_it_is_the_same(asked, written):
+    folder, _ = written
+    before = bytes_of(folder)
+    (folder / "values.png").write_bytes(b"of an earlier report")
+    (folder / "reported.csv").write_text("kept")
+    experiment.report(compose(asked[1]))
+    after = bytes_of(folder)
+    assert after.pop("reported.csv") == b"kept"
+    (folder / "reported.csv").unlink()
+    assert after == before
+
+
+@pytest.mark.slow
+def test_rebuilt_from_its_file_alone(asked, written, tmp_path):
+    folder, _ = written
+    settings = [f"tracking.uri=sqlite:///{tmp_path}/none.db", f"report.folder={tmp_path}", f"search.name='{NAME}'"]
+    given = experiment.report(compose([*settings, f"report.runs='{folder}/runs.csv'"]))
+    rebuilt = tmp_path / NAME
+    assert [file.name for file in given.files] == [
+        "index.html", "README.md", "results.csv", "runs.csv", "best.yaml", "ranking.png",
+    ]  # fmt: skip
+    assert not (tmp_path / "none.db").exists()
+    assert (rebuilt / "runs.csv").read_bytes() == (folder / "runs.csv").read_bytes()
+    tables = [pd.read_csv(place / "results.csv") for place in (folder, rebuilt)]
+    same = ["rank", "trial", "optimizer.name", "seeds", "val/accuracy", "test/accuracy", "val/loss", "seconds"]
+    assert tables[0][same].equals(tables[1][same])
+    assert "written from runs.csv alone" in (rebuilt / "index.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_best_setting_is_the_very_run(asked, written):
+    """What best.yaml holds is a configuration with the signature of the recorded run."""
+    from digitexp.compose import CONF, settle
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.hydra_config import HydraConfig
+
+    folder, _ = written
+    group = folder.parent / "plain"
+    group.mkdir()
+    (group / "best.yaml").write_bytes((folder / "best.yaml").read_bytes())
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        words = [f"hydra.searchpath=[file://{folder.parent}]", "+plain=best"]
+        cfg = hydra_compose("config", words, return_hydra_config=True)
+        HydraConfig.instance().set_config(cfg)
+        spelt = plan(settle(cfg))
+    runs = pd.read_csv(folder / "runs.csv")
+    assert (
+        spelt.jobs(0, {})[0].signature == runs[(runs["optimizer.name"] == "adam") & (runs["seed"] == 1)]["signature"].item()
+    )
+
+
+@pytest.mark.slow
+def test_what_is_not_recorded_is_refused(asked, written, tmp_path):
+    uri = asked[1][0]
+    with pytest.raises(TrackingError, match="no sweep other is recorded in .*; recorded are asked .*type digitexp"):
+        experiment.report(compose([uri, "search.name=other"]))
+    with pytest.raises(TrackingError, match="there is no store at"):
+        experiment.report(compose([f"tracking.uri=sqlite:///{tmp_path}/none.db"]))
+    with pytest.raises(DataError, match="missing.csv: cannot be read: No such file"):
+        experiment.report(compose(["report.runs=missing.csv"]))
+    with pytest.raises(DataError, match="holds runs of asked .*allowed is one question of other"):
+        experiment.report(compose([f"report.runs='{written[0]}/runs.csv'", "search.name=other"]))
+    (tmp_path / "foreign.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="found no sweep, question, .*allowed is a runs.csv"):
+        experiment.report(compose([f"report.runs={tmp_path}/foreign.csv"]))
+
+
+@pytest.mark.slow
+def test_of_two_questions_the_one_asked_for_else_the_newest(asked, tmp_path):
+    store = [f"tracking.uri=sqlite:///{tmp_path}/mlflow.db", "search.name=twice", f"report.folder={tmp_path}", *QUICK]
+    first = [*store, "search.space={training.batch_size:[50]}"]
+    second = [*store, "search.space={training.batch_size:[75]}"]
+    for settings in (first, second):
+        experiment.run(plan(compose(settings)))
+    assert experiment.report(compose(store)).note.startswith("2 questions are recorded as twice; this is the newest")
+    assert "the one that was asked for" in experiment.report(compose(first)).note
+    assert "batch\\_size | " in (tmp_path / "twice" / "README.md").read_text()
+    assert list(pd.read_csv(tmp_path / "twice" / "results.csv")["training.batch_size"]) == [50]
+
+
+def test_a_name_stays_inside_the_folder(tmp_path):
+    file = tmp_path / "runs.csv"
+    file.write_text(portable.table(replace(sweep_of([run_of(0, 1, share(150))]), name="../out")))
+    with pytest.raises(ConfigError, match=r"\.\./out: cannot name a folder"):
+        experiment.report(compose([f"report.runs={file}", f"report.folder={tmp_path}/experiments"]))
+
+
+ANSWERS = {
+    "a tie": (
+        sweep_of([run_of(0, 1, share(190)), run_of(1, 1, share(188)), run_of(2, 1, share(20))]),
+        [r"^A tie: o0 and o1 cannot be told apart by the 200 val images that ranked them \(they read 94\.0 to 95\.0 %\); "
+         r"the other one is worse\.", r"200 test images, by which nothing was chosen, o0 reads 95\.0 %", "one seed"],
+    ),
+    "all tie": (
+        sweep_of([run_of(0, 1, share(190)), run_of(1, 1, share(190))]),
+        [r"^A tie: the 2 settings cannot be told apart", r"each reads 95\.0 %"],
+    ),
+    "a winner": (
+        sweep_of([run_of(0, 1, share(20)), run_of(1, 1, share(180))]),
+        [r"^o1 is the best of the 2 settings: it reads 90\.0 % of the 200 val images by which it was chosen",
+         "better than 1 of the other 1"],
+    ),
+    "one setting": (sweep_of([run_of(0, 1, share(20))]), ["^Only one setting is finished"]),
+    "a loss": (
+        sweep_of([run_of(0, 1, share(20)), run_of(1, 1, share(180))], objective="val/loss"),
+        ["^o1 has the best val/loss, by which it was chosen: 0.1; .* without a test"],
+    ),
+    "no winner": (
+        sweep_of([run_of(i, 1, share(n), {"training.batch_size": 10 * i}) for i, n in enumerate((20, 180, 178))], objective=None),
+        [r"^No winner was to be chosen: of the 200 val images, training\.batch_size=10 reads most, 90\.0 %, not to be told "
+         r"from 20; training\.batch_size=0 reads least, 10\.0 %\."],
+    ),
+    "three seeds": (
+        sweep_of([run_of(t, s, share(n)) for t, n in enumerate((100, 180)) for s in (1, 2, 3)], repeats=3),
+        ["all values are means over 3 seeds"],
+    ),
+    "a failure": (
+        sweep_of([run_of(0, 1, share(190)), run_of(1, 1, share(20)), replace(run_of(2, 1, share(9)), failure="broke")]),
+        ["1 of 3 runs failed"],
+    ),
+    "not finished": (
+        sweep_of([run_of(0, 1, share(190)), run_of(0, 2, share(190)), run_of(1, 1, share(20))], repeats=2),
+        ["^Only one setting is finished", "1 setting is not finished"],
+    ),
+    "nothing finished": (
+        sweep_of([replace(run_of(0, 1, share(9)), failure="broke")]),
+        ["^Nothing can be said: none of the 1 setting is finished. 1 of 1 run failed"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_the_answer_says_what_the_numbers_support(case, tmp_path):
+    sweep, patterns = ANSWERS[case]
+    gathered = report.gather(sweep)
+    said = answer.answer(gathered)
+    for pattern in patterns:
+        assert re.search(pattern, said), said
+    assert len(re.findall(r"[a-z%d)]\. ?(?=[A-Z]|$)|\.$", said)) <= 2
+    pages.write(gathered, tmp_path / "made", ["dense"])
+    assert said.replace(" %", "\u00a0%") in (tmp_path / "made" / "index.html").read_text()
+    assert (tmp_path / "made" / "best.yaml").exists() == bool(sweep.objective and gathered.finished)
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_a_file_of_runs_is_read_back_as_it_was(case, tmp_path):
+    sweep, _ = ANSWERS[case]
+    file = tmp_path / "runs.csv"
+    file.write_text(portable.table(sweep))
+    back = portable.read(file, "made")
+    plain = [replace(run, curves={}, labels={}, read={}) for run in sweep.runs]
+    assert [replace(run, point=dict(run.point)) for run in back.runs] == plain
+    assert portable.table(back) == file.read_text()
+
+
+def test_odd_values_survive_the_file(tmp_path):
+    odd = {"loss": "true", "data.path": 'a,"b"\nc', "optimizer.name": "1e5", "extensions": ["x"], "data.test": None,
+           "data.limit": 3, "optimizer.epsilon": 1e-07, "data.allow_leakage": False}  # fmt: skip
+    run = replace(run_of(0, 1, share(9)), settings=odd, labels={}, read={}, curves={})
+    file = tmp_path / "runs.csv"
+    file.write_text(portable.table(sweep_of([run])))
+    assert portable.read(file).runs[0].settings == odd
+
+
+def test_a_cell_that_is_no_number_is_refused(tmp_path):
+    file = tmp_path / "runs.csv"
+    file.write_text(portable.table(sweep_of([run_of(0, 1, share(9))])))
+    rows = list(csv.DictReader(file.read_text().splitlines()))
+    rows[0]["seconds"] = "long"
+    with file.open("w") as text:
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    with pytest.raises(DataError, match="a cell cannot be read: .*'long'"):
+        portable.read(file)
+
+
+def test_leakage_is_said_loudly(tmp_path):
+    runs = [
+        run_of(0, 1, share(190), **{"data.allow_leakage": True}),
+        run_of(1, 1, share(20), **{"data.allow_leakage": True}),
+    ]
+    pages.write(report.gather(sweep_of(runs)), tmp_path, ["dense"])
+    for name in ("index.html", "README.md"):
+        assert "LEAKAGE WAS PERMITTED" in (tmp_path / name).read_text()
+
+
+def test_synthetic_drawings_are_called_synthetic():
+    runs = [run_of(0, 1, share(190), **{"data.drawn.source": "synthetic"}), run_of(1, 1, share(20))]
+    runs = [replace(run, metrics={**run.metrics, "drawn/accuracy": run.metrics["val/accuracy"]}, images={**run.images, "drawn": 200},
+                    labels={**run.labels, "drawn": run.labels["val"]}, read={**run.read, "drawn": run.read["val"]})
+            for run in runs]  # fmt: skip
+    gathered = report.gather(sweep_of(runs, objective=None))
+    assert gathered.evidence == "drawn"
+    assert "200 synthetic drawn images" in answer.answer(gathered)
+
+
+def test_settings_that_met_other_images_are_not_paired():
+    runs = [run_of(0, 1, share(190)), replace(run_of(1, 1, share(185)), digests={"val": "other", "test": "d"})]
+    gathered = report.gather(sweep_of(runs))
+    assert not gathered.paired
+    assert len(gathered.top) == 2
