@@ -125,6 +125,31 @@ def test_plan_knows_what_is_finished_and_what_it_cost(answered):
     assert "(from recorded runs)" in output
 
 
+@pytest.mark.slow
+def test_report_writes_its_files_and_says_the_answer(answered):
+    folder, (_, screen, _) = answered
+    code, output, errors = digitexp(folder, "report", *SWEEP, f"report.folder={folder.name}.reports")
+    assert (code, errors) == (0, "")
+    written = folder / f"{folder.name}.reports" / "dense_losses"
+    files = [line for line in output.splitlines() if line.startswith(f"{folder.name}.reports/")]
+    assert sorted(Path(file).name for file in files) == sorted(path.name for path in written.iterdir())
+    assert "this is one seed" in " ".join(output.split())
+    page = (written / "index.html").read_text().replace("<wbr>", "")
+    for row in table(screen):
+        assert row[1] in page
+        assert all(number in page for number in row if re.fullmatch(r"0\.\d{4}", number))
+
+
+@pytest.mark.slow
+def test_report_imports_neither_tensorflow_nor_scikit_learn(answered, tmp_path):
+    code = (
+        f"import sys; from digitexp.cli import main; main(['report', 'report.folder={tmp_path}']);"
+        "print([name for name in ('tensorflow', 'sklearn', 'keras') if name in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", code], cwd=answered[0], capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1] == "[]"
+
+
 REFUSED = {
     "a misspelt key": ["training.epoch=3"],
     "a misspelt key behind a plus": ["+training.epoch=3"],
@@ -143,6 +168,8 @@ REFUSED = {
     "no pixels left": ["model=cnn", "model.conv_1.kernel_size=28", "model.conv_2.kernel_size=3"],
     "a store of an unknown kind": ["tracking.uri=file:///tmp/x"],
     "no store for the pages": ["ui"],
+    "no store for a report": ["report", "+sweep=cnn_optimizers"],
+    "no file for a report": ["report", "report.runs=missing.csv"],
 }
 
 

@@ -16,11 +16,15 @@ from digitexp.figures import (
     BLUE,
     GREY,
     confusion_figure,
+    counts_figure,
     curves_figure,
     digits_figure,
+    learning_figure,
     network_figure,
     ranking_figure,
     save,
+    standings_figure,
+    values_figure,
 )
 
 DIGITS = [str(digit) for digit in range(10)]
@@ -47,6 +51,27 @@ def curves_of(epochs):
 
 def ranking_of(names, means, top, n=10_000):
     return ranking_figure(names, means, [wilson(round(m * n), n) for m in means], top, "val/accuracy", "Which is best?")
+
+
+def standings_of(names, means, top, n=10_000):
+    return standings_figure(names, means, [wilson(round(m * n), n) for m in means], top, "val/accuracy", "Which is best?")
+
+
+def learning_of(settings, epochs, seeds=3, metric="val/accuracy", **options):
+    epoch = np.arange(1, epochs + 1)
+    errors = {
+        f"s{place}": [0.5 * (1 + place) / (settings + seed) / epoch for seed in range(seeds)] for place in range(settings)
+    }
+    runs = {name: [list(1 - one if metric.endswith("accuracy") else one) for one in of] for name, of in errors.items()}
+    return learning_figure(runs, 8, metric, "Which is best?", **options)
+
+
+def values_of(values, lines):
+    means = np.linspace(0.5, 0.95, len(values))
+    line = (list(means), [wilson(round(mean * 100), 100) for mean in means])
+    return values_figure(
+        values, dict.fromkeys(lines, line), "training.batch_size", "accuracy", "accuracy by training.batch_size"
+    )
 
 
 def layers_of(count):
@@ -82,6 +107,21 @@ FIGURES = {
     "ranking without intervals": lambda: ranking_figure(
         ["adam", "sgd"], [0.1, 0.2], [(np.nan, np.nan)] * 2, [True, False], "val/loss", "Which is best?"
     ),
+    "standings of 1": lambda: standings_of(["adam"], [0.99], [True]),
+    "standings of 20": lambda: standings_of(["adam"] * 20, list(np.linspace(0.99, 0.1, 20)), [True] * 3 + [False] * 17),
+    "standings of long names": lambda: standings_of([LONG] * 3, [0.99, 0.98, 0.97], [True, True, False]),
+    "standings without intervals": lambda: standings_figure(
+        ["adam", "sgd"], [0.1, 0.2], [(np.nan, np.nan)] * 2, [False, False], "val/loss", "Which is best?"
+    ),
+    "learning of 1 epoch": lambda: learning_of(2, 1),
+    "learning of 30 settings": lambda: learning_of(30, 20),
+    "learning of losses": lambda: learning_of(6, 200, metric="val/loss", ordered=True),
+    "learning without errors": lambda: learning_figure({"adam": [[1.0, 1.0]]}, 8, "val/accuracy", "all right"),
+    "learning of a diverged run": lambda: learning_figure({"sgd": [[2.3, 9e9, np.inf, np.nan]]}, 8, "val/loss", "diverged"),
+    "values of three sets": lambda: values_of([0, 200, 400, 1000], ["val", "test", "drawn"]),
+    "values by their factor": lambda: values_of([1e-4, 1e-3, 1e-2, 1e-1, 1], ["chosen on: val", "test"]),
+    "counts of ten": lambda: counts_figure(confusion_of(10), DIGITS, "nadam, test"),
+    "counts of three": lambda: counts_figure(confusion_of(3), DIGITS[:3], "nadam, test"),
     "network of 4": lambda: network_figure(layers_of(4), "dense"),
     "network of 25": lambda: network_figure(layers_of(25), LONG),
     "digits in one row": lambda: digits_of(3),
@@ -175,6 +215,44 @@ def test_ranking_marks_what_is_far_off_with_an_arrow():
     assert markers == ["o", "o", "<"]
     assert axes.get_xlim()[0] > 0.9
     assert axes.texts[2].get_text().startswith("0.1000")
+
+
+def test_standings_name_and_value_are_above_their_interval():
+    axes = standings_of(["adam", "sgd", "ftrl"], [0.99, 0.989, 0.1], [True, True, False]).axes[0]
+    texts = [(text.get_text(), text.get_color()) for text in axes.texts]
+    assert texts == [("adam", BLUE), ("0.9900", BLUE), ("sgd", BLUE), ("0.9890", BLUE), ("ftrl", GREY), ("0.1000", GREY)]
+    assert [line.get_marker() for line in axes.lines if line.get_marker() != "None"] == ["o", "o", "<"]
+
+
+def test_learning_shows_the_mean_in_a_band_over_the_seeds():
+    runs = {"adam": [[0.5, 0.9], [0.7, 0.8]], "sgd": [[0.5, 0.5]]}
+    axes = learning_figure(runs, 8, "val/accuracy", "t").axes[0]
+    assert [list(1 - line.get_ydata()) for line in axes.lines] == [pytest.approx([0.6, 0.85]), pytest.approx([0.5, 0.5])]
+    assert len(axes.collections) == 1  # one seed has no band
+    band = axes.collections[0].get_datalim(axes.transData)
+    assert (1 - band.y1, 1 - band.y0) == pytest.approx((0.5, 0.9))
+    assert axes.yaxis_inverted()  # errors, so better is up
+    assert {float(label.get_text()) for label in axes.get_yticklabels()} >= {0.5, 0.7, 0.8, 0.9}
+
+
+def test_learning_greys_what_is_not_among_the_first():
+    figure = learning_of(10, 5)
+    colours = [line.get_color() for line in figure.axes[0].lines]
+    assert len(set(colours)) == 9
+    assert colours[8] == colours[9]
+    assert figure.legends[0].get_texts()[-1].get_text() == "the other 2"
+
+
+def test_values_are_where_they_were_measured():
+    axes = values_of([1, 10, 1000], ["test"]).axes[0]
+    assert axes.get_xscale() == "log"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "10", "1000"]
+    assert values_of([0, 10, 1000], ["test"]).axes[0].get_xscale() == "linear"
+
+
+def test_counts_are_those_of_the_table():
+    axes = counts_figure(np.array([[6, 2], [0, 5]]), ["zero", "one"], "t").axes[0]
+    assert [text.get_text() for text in axes.texts] == ["6", "2", "5"]
 
 
 def test_network_names_every_layer_and_adds_up_parameters():

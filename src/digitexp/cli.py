@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         screen.show_help({verb: (function.__doc__ or "") for verb, function in VERBS.items()}, compose.sweeps())
         return DONE
     try:
+        if {"-sc", "--shell-completion"} & set(words) and _completed():
+            return DONE
         verb = _verb(words)
         with nullcontext() if verbose else quiet():
             return _with_settings(VERBS[verb], words)
@@ -127,6 +129,21 @@ def _spelt_out(word: str) -> list[str]:
     if not Path(EXPERIMENTS, sweep, "best.yaml").exists():
         raise ConfigError(f"{word}: there is no {EXPERIMENTS}/{sweep}/best.yaml; type digitexp report search.name={sweep} first.")
     return [f"--config-dir={EXPERIMENTS}", f"+{sweep}=best"]
+
+
+def _completed() -> bool:
+    """What Hydra's shell completion does not know: verbs, which are taken out of the line, and sweeps in folders."""
+    command, _, rest = os.environ.get("COMP_LINE", "").lstrip().partition(" ")
+    first, space, after = rest.lstrip().partition(" ")
+    last = rest.rpartition(" ")[2]
+    if last.startswith("+s"):
+        print(*(sweep for name in compose.sweeps() if (sweep := f"+sweep={name}").startswith(last)), sep="\n")
+        return True
+    if command and not space:
+        print(*(verb for verb in VERBS if verb.startswith(first)), sep="\n")
+    elif first in VERBS:
+        os.environ["COMP_LINE"] = f"{command} {after}"
+    return False
 
 
 def _with_settings(verb: Callable[[Config], int], words: Sequence[str]) -> int:

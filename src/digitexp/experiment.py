@@ -226,7 +226,7 @@ class _Sweep:
             return True
 
         with TemporaryDirectory(prefix="digitexp-") as folder:
-            for index, outcome in enumerate(runs.run([job.config for job in unique], Path(folder), on_epoch)):
+            for index, outcome in runs.run([job.config for job in unique], Path(folder), on_epoch):
                 job, run = unique[index], ids[index]
                 if isinstance(outcome, Failure):
                     recorder.fail_run(self.store, run, outcome)

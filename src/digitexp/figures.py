@@ -286,7 +286,7 @@ def values_figure(
         at = x * 1.015**middle if wide else x + step * middle  # beside each other, not on each other
         ends = np.array(intervals, dtype=float)
         reach = np.abs(ends.T - np.array(means, dtype=float))
-        axes.errorbar(at, means, yerr=reach, color=colour, marker="o", markersize=5, linewidth=1.8, elinewidth=1.4, capsize=3, label=name)  # fmt: skip
+        axes.errorbar(at, means, yerr=reach, label=name, color=colour, marker="o", markersize=5, linewidth=1.8, capsize=3)
     if wide:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())

@@ -1,6 +1,6 @@
 """A run: one configuration trained and evaluated. Needs no tuner and no tracker.
 
-`run(configs, folder, on_epoch)` takes a bundle of configurations and gives a `Result` or `Failure` for each, in order.
+`run(configs, folder, on_epoch)` takes configurations and gives a `Result` or a `Failure` for each.
 """
 
 import time
@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from digitexp import registry
 from digitexp.data import sets as data_sets
@@ -17,6 +18,7 @@ from digitexp.models import network
 from digitexp.models.layers import layers, training_flops
 from digitexp.results import Failure, Predictions, Result
 from digitexp.settings import Config
+from digitexp.training import lanes
 from digitexp.training import train as training
 
 OnEpoch = Callable[[int, int, dict[str, float]], bool]
@@ -24,28 +26,54 @@ OnEpoch = Callable[[int, int, dict[str, float]], bool]
 
 def run(
     configs: Sequence[Config], folder: Path, on_epoch: OnEpoch = lambda index, epoch, metrics: True
-) -> Iterator[Result | Failure]:
-    """Train and evaluate each of `configs`; the networks are saved in `folder`, named by their position.
+) -> Iterator[tuple[int, Result | Failure]]:
+    """Train and evaluate each of `configs`; gives (position, outcome) as they finish. Networks are saved in `folder`.
 
     `on_epoch(index, epoch, metrics)` is called when the run at `index` begins (epoch 0) and after each of its epochs, and
-    says whether to go on.
+    says whether to go on. Runs that can be lanes of one program (`training.engine=lanes`) begin and finish together.
     """
-    for index, config in enumerate(configs):
-        on_epoch(index, 0, {})
+    for positions in _bundles(configs):
+        for index in positions:
+            on_epoch(index, 0, {})
         try:
-            yield _run(config, folder / f"{index}.keras", partial(on_epoch, index))
+            yield from _train(configs, positions, folder, on_epoch)
         except (ConfigError, DataError, TrainingError) as error:
-            yield Failure(str(error), traceback.format_exc())
+            yield from ((index, Failure(str(error), traceback.format_exc())) for index in positions)
         except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
             # Keras' own errors, and those of functions that a user registered
-            yield Failure(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", traceback.format_exc())
+            message = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            yield from ((index, Failure(message, traceback.format_exc())) for index in positions)
 
 
-def _run(config: Config, file: Path, on_epoch: training.OnEpoch) -> Result:
-    sets = data_sets.load(config.data)
+def _bundles(configs: Sequence[Config]) -> list[list[int]]:
+    """Positions of runs that are trained as one program, and of every other run by itself."""
+    able = [index for index, config in enumerate(configs) if config.training.engine == "lanes" and lanes.supports(config)]
+    bundled = [[able[place] for place in bundle] for bundle in lanes.bundles([configs[index] for index in able])]
+    return sorted([*bundled, *([index] for index in range(len(configs)) if index not in able)])
+
+
+def _train(
+    configs: Sequence[Config], positions: Sequence[int], folder: Path, on_epoch: OnEpoch
+) -> Iterator[tuple[int, Result | Failure]]:
+    chosen = [configs[index] for index in positions]
+    sets = data_sets.load(chosen[0].data)
     started = time.perf_counter()
-    model, state = training.train(config, sets, on_epoch=on_epoch)
-    seconds = time.perf_counter() - started
+    outcomes: Sequence[lanes.Trained]
+    if len(chosen) == 1:
+        outcomes = [training.train(chosen[0], sets, on_epoch=partial(on_epoch, positions[0]))]
+    else:
+        outcomes = lanes.train(chosen, sets, on_epoch=lambda lane, epoch, metrics: on_epoch(positions[lane], epoch, metrics))
+    seconds = (time.perf_counter() - started) / len(chosen)
+    for index, config, outcome in zip(positions, chosen, outcomes, strict=True):
+        if isinstance(outcome, TrainingError):
+            yield index, Failure(str(outcome), str(outcome))
+        else:
+            yield index, _result(config, sets, *outcome, seconds, folder / f"{index}.keras")
+
+
+def _result(
+    config: Config, sets: Mapping[str, Digits], model: Any, state: training.State, seconds: float, file: Path
+) -> Result:
     predictions = {
         name: Predictions(sets[name].labels, training.predict(model, sets[name].images))
         for name in config.data.evaluation_sets

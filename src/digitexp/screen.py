@@ -112,7 +112,7 @@ class Progress(Watch):
         self._best: tuple[float, str] | None = None
         self._spent: list[float] = []
         self._began = 0.0
-        self._left = 0
+        self._of = 0
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -135,8 +135,8 @@ class Progress(Watch):
 
     def begin(self, job: Job, number: int, of: int) -> None:
         """A run starts training: the bars begin anew."""
-        self._began, self._left = time.monotonic(), of - number
-        self._bars.update(self._sweep, total=of, completed=number - 1, visible=True)
+        self._began, self._of = time.monotonic(), of
+        self._bars.update(self._sweep, total=of, visible=True)
         self._bars.update(self._epochs, total=job.config.training.epochs, completed=0, visible=True, note="")
         self._say(f"training {_name(job)}")
 
@@ -149,16 +149,16 @@ class Progress(Watch):
         """A run is finished or has failed: a line of its own, above the bars."""
         from digitexp.results import Result
 
-        seconds = time.monotonic() - self._began
+        seconds = outcome.metrics["seconds"] if isinstance(outcome, Result) else time.monotonic() - self._began
         self._spent.append(seconds)
-        count = f"{len(self._spent):>{len(str(len(self._spent) + self._left))}}/{len(self._spent) + self._left}"
+        count = f"{len(self._spent):>{len(str(self._of))}}/{self._of}"
         if isinstance(outcome, Result):
             value = outcome.metrics[self._objective]
             self._note_best(value, _name(job))
             console.print(f"{count}  {_name(job)}  {self._objective} {value:.4f}  {duration(seconds)}")
         else:
             console.print(f"{count}  {_name(job)}  [red]failed[/]: {escape(outcome.message)}")
-        left = self._left * sum(self._spent) / len(self._spent)
+        left = (self._of - len(self._spent)) * sum(self._spent) / len(self._spent)
         best = f"best {self._best[0]:.4f} ({self._best[1]})" if self._best else ""
         self._bars.advance(self._sweep)
         self._bars.update(self._sweep, note=f"{duration(left)} left  {best}")

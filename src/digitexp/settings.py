@@ -229,12 +229,14 @@ class Optimizer:
 
 @dataclass
 class Training:
-    """How long and in which steps a network trains."""
+    """How long and in which steps a network trains, and by which engine: Keras one by one, or lanes side by side."""
 
+    engine: str = MISSING
     epochs: int = MISSING
     batch_size: int = MISSING
 
     def check(self, at: str) -> None:
+        choose(f"{at}.engine", self.engine, dict.fromkeys(["keras", "lanes"]))
         require(self.epochs >= 1, f"{at}.epochs", self.epochs, "a whole number from 1")
         require(self.batch_size >= 1, f"{at}.batch_size", self.batch_size, "a number of images from 1")
 

@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 
 from digitexp import experiment
-from digitexp.compose import compose
+from digitexp.compose import CONF, compose, settle
 from digitexp.data.sets import load
 from digitexp.errors import ConfigError, DataError, TrackingError
 from digitexp.planning import plan
@@ -152,11 +155,6 @@ def test_rebuilt_from_its_file_alone(asked, written, tmp_path):
 @pytest.mark.slow
 def test_the_best_setting_is_the_very_run(asked, written):
     """What best.yaml holds is a configuration with the signature of the recorded run."""
-    from digitexp.compose import CONF, settle
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from hydra.core.hydra_config import HydraConfig
-
     folder, _ = written
     group = folder.parent / "plain"
     group.mkdir()
@@ -175,16 +173,16 @@ def test_the_best_setting_is_the_very_run(asked, written):
 @pytest.mark.slow
 def test_what_is_not_recorded_is_refused(asked, written, tmp_path):
     uri = asked[1][0]
-    with pytest.raises(TrackingError, match="no sweep other is recorded in .*; recorded are asked .*type digitexp"):
+    with pytest.raises(TrackingError, match=r"no sweep other is recorded in .*; recorded are asked .*type digitexp"):
         experiment.report(compose([uri, "search.name=other"]))
     with pytest.raises(TrackingError, match="there is no store at"):
         experiment.report(compose([f"tracking.uri=sqlite:///{tmp_path}/none.db"]))
-    with pytest.raises(DataError, match="missing.csv: cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"missing.csv: cannot be read: No such file"):
         experiment.report(compose(["report.runs=missing.csv"]))
-    with pytest.raises(DataError, match="holds runs of asked .*allowed is one question of other"):
+    with pytest.raises(DataError, match=r"holds runs of asked .*allowed is one question of other"):
         experiment.report(compose([f"report.runs='{written[0]}/runs.csv'", "search.name=other"]))
     (tmp_path / "foreign.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match="found no sweep, question, .*allowed is a runs.csv"):
+    with pytest.raises(DataError, match=r"found no sweep, question, .*allowed is a runs.csv"):
         experiment.report(compose([f"report.runs={tmp_path}/foreign.csv"]))
 
 
@@ -294,7 +292,7 @@ def test_a_cell_that_is_no_number_is_refused(tmp_path):
         writer = csv.DictWriter(text, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    with pytest.raises(DataError, match="a cell cannot be read: .*'long'"):
+    with pytest.raises(DataError, match=r"a cell cannot be read: .*'long'"):
         portable.read(file)
 
 

@@ -36,7 +36,7 @@ def interval(setting: Shares, confidence: float = 0.95) -> Interval:
     z = float(stats.norm.ppf((1 + confidence) / 2))
     centre = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * float(np.sqrt(binomial / n + z**2 / (4 * n**2)))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)))
 
 
 def unpaired(a: Shares, b: Shares) -> float:

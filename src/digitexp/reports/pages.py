@@ -154,8 +154,10 @@ def _notes(report: Report) -> list[str]:
         notes.append(f"* chosen on: the ranking is by {report.sweep.objective}, so the first one's own value flatters it.")
     if report.marked:
         test = "test on the same images" if report.paired else "test of the accuracies"
-        notes.append(f"= a tie, in blue: cannot be told from the best by {report.marked} (5 %). p: of that {test}, corrected "
-                     "for the number of comparisons (Holm); small where the difference is hardly chance.")  # fmt: skip
+        notes.append(f"= a tie, in blue: cannot be told from the best by {report.marked} (5 %). p: of that {test}, "
+                     "corrected for their number (Holm); small where the difference is hardly chance.")  # fmt: skip
+        if report.top != report.by_evidence[: len(report.top)]:
+            notes.append("A tie below settings that are worse: its own seeds differ too much to tell; more seeds would.")
     return notes
 
 

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from digitexp import figures
 from digitexp.evaluation import scores
 from digitexp.reports.ranking import Row, label
-from digitexp.reports.report import Report, name, short
+from digitexp.reports.report import Report, short
+from digitexp.reports.report import name as name_of
 from digitexp.results import Result
 
 
@@ -84,7 +85,7 @@ def numeric(report: Report) -> str | None:
 
 
 def _values(report: Report, mark: str) -> dict[str, Figure]:
-    """Accuracy against the one numeric setting: a line a set, or, where other settings vary too, a line for each of those."""
+    """Accuracy against the one numeric setting: a line a set; where other settings vary too, a line for each of those."""
     path = numeric(report)
     if path is None:
         return {}
@@ -98,8 +99,8 @@ def _values(report: Report, mark: str) -> dict[str, Figure]:
             found = {row.scored.point[path]: row for row in rows}
             lines[f"chosen on: {part}" if chosen else part] = _line([found.get(one) for one in values], part)
     else:
-        for label_of in list(dict.fromkeys(name(row.scored.point, others) for row in rows))[:CURVES]:
-            found = {row.scored.point[path]: row for row in rows if name(row.scored.point, others) == label_of}
+        for label_of in list(dict.fromkeys(name_of(row.scored.point, others) for row in rows))[:CURVES]:
+            found = {row.scored.point[path]: row for row in rows if name_of(row.scored.point, others) == label_of}
             lines[label_of] = _line([found.get(one) for one in values], report.evidence)
     metric = "accuracy" if not others else f"{report.evidence}/accuracy"
     return {"values.png": figures.values_figure(values, lines, path, metric, f"{metric} by {path}{mark}")}
@@ -140,6 +141,6 @@ def _confusions(report: Report, mark: str) -> dict[str, Figure]:
     for end, row in ends.items():
         table = report.confusion(row)
         if table is not None:
-            title = f"{name(row.scored.point, report.paths)}, {report.evidence}{mark}"
+            title = f"{name_of(row.scored.point, report.paths)}, {report.evidence}{mark}"
             drawn[f"confusion-{end}.png"] = figures.counts_figure(table, report.classes, title)
     return drawn

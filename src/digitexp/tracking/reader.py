@@ -102,7 +102,8 @@ def _sweep(store: Store, parent: Mapping[str, Any], note: str) -> SweepRecord:
     run = parent["run"]
     asked = from_yaml(_local(store, run.info.run_id, "config.yaml").read_text())
     children = _search(store, [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
-    finished, failed = {}, {}
+    finished: dict[tuple[int, int], Any] = {}
+    failed: dict[tuple[int, int], Any] = {}
     for child in children:  # the oldest first; a run that failed may have been trained again
         key = (int(child.data.tags[f"{TAG}trial"]), int(child.data.params["seed"]))
         if child.info.status == "FINISHED":

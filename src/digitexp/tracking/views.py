@@ -14,32 +14,38 @@ RUNS, MEANS = "runs", "means-over-seeds"  # the first is what `ui` opens
 _VIEW = "mlflow.sharedViewState."
 _NAME = "attributes.`Run Name`"
 _LETTER, _MARGIN, _WIDEST = 7, 42, 420  # pixels
+_SETTINGS = 12  # columns; a tag has room for 5,000 letters
+_LOOKED_AT = 50  # runs: a setting that depends on another is not in each of them
 
 
 def save(store: Store, experiment: str) -> str | None:
-    """Save both views of a sweep, as its newest run describes it; the first one's key, or None where nothing has run."""
+    """Save both views of a sweep, as its newest runs describe it; the first one's key, or None where nothing has run."""
     of_children = f"tags.`{TAG}kind` = 'run' AND attributes.status = 'FINISHED'"
-    found = store.client.search_runs([experiment], of_children, max_results=1, order_by=["attributes.start_time DESC"])
+    newest = ["attributes.start_time DESC"]
+    found = store.client.search_runs([experiment], of_children, max_results=_LOOKED_AT, order_by=newest)
     if not found:
         return None
-    run = found[0]
-    objective = store.client.get_run(run.data.tags["mlflow.parentRunId"]).data.params.get("search.objective", "None")
-    varied = list(json.loads(run.data.tags[f"{TAG}point"]))
-    state = _state(varied, list(run.data.metrics), objective, run.info.run_name)
-    groups = [{"mode": "param", "groupByData": path} for path in varied] or [{"mode": "param", "groupByData": "model.kind"}]
-    means = {
+    points = [json.loads(run.data.tags[f"{TAG}point"]) for run in found]
+    varied = list(dict.fromkeys(path for point in points for path in point))[:_SETTINGS]
+    objective = store.client.get_run(found[0].data.tags["mlflow.parentRunId"]).data.params.get("search.objective", "None")
+    metrics = list(found[0].data.metrics)
+    longest = max((run.info.run_name for run in found), key=len)
+    grouped = {
         "searchFilter": f"tags.`{TAG}kind` = 'run'",
-        "groupBy": {"aggregateFunction": "average", "groupByKeys": groups},
+        "groupBy": {
+            "aggregateFunction": "average",
+            "groupByKeys": [{"mode": "param", "groupByData": path} for path in varied or ["model.kind"]],
+        },
     }
-    _save(store, experiment, RUNS, state)
-    _save(store, experiment, MEANS, state | means)
+    _save(store, experiment, RUNS, _state([*varied, "seed"], metrics, objective, longest))
+    _save(store, experiment, MEANS, _state(varied, metrics, objective, longest) | grouped)
     return RUNS
 
 
-def _state(varied: Sequence[str], metrics: Sequence[str], objective: str, longest: str) -> dict[str, Any]:
+def _state(settings: Sequence[str], metrics: Sequence[str], objective: str, longest: str) -> dict[str, Any]:
     scores = sorted((name for name in metrics if name.endswith("/accuracy") and not name.startswith("train/")), reverse=True)
     chosen = [objective] if objective in metrics else []
-    widths = {f"params.`{path}`": _width(path) for path in [*varied, "seed"]}
+    widths = {f"params.`{path}`": _width(path) for path in settings}
     widths |= {f"metrics.`{name}`": _width(name) for name in dict.fromkeys([*chosen, *scores, "seconds"]) if name in metrics}
     order = {"orderByKey": f"metrics.`{objective}`", "orderByAsc": objective.endswith("/loss")} if chosen else {}
     return order | {

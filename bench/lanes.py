@@ -1,0 +1,301 @@
+"""Lanes against training one by one: 784-50-50-10 on 60,000 images of MNIST, batches of 128, Adam.
+
+    python bench/lanes.py path/to/mnist.npz
+
+Every arm runs in a fresh process, and before each other arm the lanes run again: A B A C A D. Networks differ in their
+learning rate, so that none is trained twice. `whole` counts all from the configurations to the trained networks, building,
+tracing and compiling included; `steady` only the epochs after the first. Ratios are of neighbours, and their median is given
+with their range. Writes bench/results/lanes.json. Ends with code 1 when the arms did not do the same work.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+RESULT = Path(__file__).parent / "results" / "lanes.json"
+BATCH = 128
+Trained = tuple[float, list[Any], int]  # when it was finished, predicted labels of each network, steps of each
+TOLERANCE = 0.002  # of the mean accuracy on the test set
+OTHERS = {"keras": "Keras fit, one by one", "train": "training.train, one by one", "sklearn": "MLPClassifier, all cores"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Lanes against training one by one.")
+    parser.add_argument("mnist", help="mnist.npz")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--arm", nargs=2, metavar=("NAME", "NETWORKS"), help="run one arm and print its JSON")
+    arguments = parser.parse_args()
+    if arguments.arm:
+        name, networks = arguments.arm
+        print(json.dumps(run_arm(name, int(networks), arguments.mnist, arguments.epochs)))
+        return 0
+    runs = []
+    for _ in range(arguments.rounds):
+        for name, networks in [
+            ("lanes", 8),
+            ("keras", 8),
+            ("lanes", 8),
+            ("sklearn", 8),
+            ("lanes", 8),
+            ("train", 8),
+            ("lanes", 32),
+            ("lanes", 1),
+        ]:
+            runs.append(fresh(name, networks, arguments))
+            print(
+                "{arm:8} {networks:3} networks  whole {whole:6.2f} s  steady {steady:6.2f} model-epochs/s".format(
+                    **runs[-1]
+                ),
+                flush=True,
+            )
+    report = summarise(runs, arguments.epochs)
+    RESULT.write_text(json.dumps(report, indent=1) + "\n")
+    show(report)
+    return 0 if report["same_work"] else 1
+
+
+def fresh(name: str, networks: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, __file__, arguments.mnist, "--epochs", str(arguments.epochs), "--arm", name, str(networks)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"arm {name} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run_arm(name: str, networks: int, mnist: str, epochs: int) -> dict[str, Any]:
+    """One arm in this process: seconds, steady model-epochs a second, mean test accuracy, images seen by each network."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.simplefilter("ignore")
+    from digitexp.compose import compose
+    from digitexp.data.sets import load
+
+    rates = [0.001 * (1 + 0.4 * (index / max(networks - 1, 1) - 0.5)) for index in range(networks)]
+    data = [
+        "data=mnist",
+        f"data.path={mnist}",
+        "data.validation=0",
+        f"training.batch_size={BATCH}",
+        f"training.epochs={epochs}",
+    ]
+    base = compose([*data, "search.objective=null"])
+    sets = load(base.data)
+    ticks: list[float] = []
+    arm: Callable[..., Trained] = {
+        "lanes": lanes_arm,
+        "keras": keras_arm,
+        "train": train_arm,
+        "sklearn": sklearn_arm,
+    }[name]
+    loaded = prepare(name)
+    started, used = time.perf_counter(), time.process_time()
+    finished, predictions, steps = arm(base, rates, sets, ticks, loaded)
+    whole, cpu = finished - started, time.process_time() - used
+    accuracy = [float((labels == sets["test"].labels).mean()) for labels in predictions]
+    return {
+        "arm": name, "networks": networks, "whole": whole, "cpu_seconds": cpu,
+        "steady": steady(name, networks, epochs, ticks, started),
+        "accuracy": sum(accuracy) / networks, "steps": steps, "images": len(sets["train"]) * epochs,
+        "gflop_per_epoch": flops(base) * len(sets["train"]) / 1e9, "matmul": matmul_rate() if name == "lanes" else None,
+    }  # fmt: skip
+
+
+def steady(name: str, networks: int, epochs: int, ticks: list[float], started: float) -> float:
+    """Model-epochs a second after the first epoch of every training; `ticks` are the ends of all epochs."""
+    if name == "sklearn" or epochs == 1:
+        return networks * epochs / (ticks[-1] - started)
+    gaps = [after - before for index, (before, after) in enumerate(pairwise(ticks), 1) if name == "lanes" or index % epochs]
+    return (networks if name == "lanes" else 1) * len(gaps) / sum(gaps)
+
+
+def prepare(name: str) -> Any:
+    """Import what the arm uses, which is no part of its time."""
+    if name == "sklearn":
+        from joblib import Parallel, delayed
+
+        pool = Parallel(n_jobs=os.cpu_count())
+        pool(delayed(fit_classifier)(None, None, 0.001, 0) for _ in range(os.cpu_count() or 1))
+        return pool
+    from digitexp.training import lanes, train
+
+    return lanes, train
+
+
+def variants(base: Any, rates: list[float]) -> list[Any]:
+    from digitexp.config import change
+
+    return [change(base, {"optimizer.learning_rate": rate}) for rate in rates]
+
+
+def lanes_arm(base: Any, rates: list[float], sets: Any, ticks: list[float], loaded: Any) -> Trained:
+    lanes, train = loaded
+
+    def on_epoch(lane: int, epoch: int, metrics: dict[str, float]) -> bool:
+        if lane == 0:
+            ticks.append(time.perf_counter())
+        return True
+
+    trained = lanes.train(variants(base, rates), sets_for_training(sets), on_epoch=on_epoch)
+    models = [model for model, _ in trained]
+    finished = time.perf_counter()
+    return finished, [train.predict(model, sets["test"].images).argmax(axis=1) for model in models], steps_of(models[0])
+
+
+def train_arm(base: Any, rates: list[float], sets: Any, ticks: list[float], loaded: Any) -> Trained:
+    _, train = loaded
+
+    def on_epoch(epoch: int, metrics: dict[str, float]) -> bool:
+        ticks.append(time.perf_counter())
+        return True
+
+    models = [train.train(config, sets_for_training(sets), on_epoch=on_epoch)[0] for config in variants(base, rates)]
+    finished = time.perf_counter()
+    return finished, [train.predict(model, sets["test"].images).argmax(axis=1) for model in models], steps_of(models[0])
+
+
+def keras_arm(base: Any, rates: list[float], sets: Any, ticks: list[float], loaded: Any) -> Trained:
+    import keras
+    import numpy as np
+
+    from digitexp.models import network
+
+    images, truth = sets["train"].images, np.eye(10, dtype=np.float32)[sets["train"].labels]
+    tick = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ticks.append(time.perf_counter()))
+    models = []
+    for config in variants(base, rates):
+        model = network.compile(config)
+        model.fit(images, truth, batch_size=BATCH, epochs=config.training.epochs, verbose=0, callbacks=[tick])
+        models.append(model)
+    finished = time.perf_counter()
+    return finished, [model.predict(sets["test"].images, verbose=0).argmax(axis=1) for model in models], steps_of(models[0])
+
+
+def sklearn_arm(base: Any, rates: list[float], sets: Any, ticks: list[float], loaded: Any) -> Trained:
+    import numpy as np
+    from joblib import delayed
+
+    images, test = (sets[name].images.reshape(-1, 784).astype(np.float32) / 255 for name in ("train", "test"))
+    epochs = base.training.epochs
+    models = loaded(delayed(fit_classifier)(images, sets["train"].labels, rate, epochs) for rate in rates)
+    finished = time.perf_counter()
+    ticks.append(finished)
+    return finished, [model.predict(test) for model in models], models[0].t_ // len(images) * -(-len(images) // BATCH)
+
+
+def fit_classifier(images: Any, labels: Any, rate: float, epochs: int) -> Any:
+    from sklearn.neural_network import MLPClassifier
+
+    warnings.simplefilter("ignore")  # that it has not converged
+    model = MLPClassifier(
+        (50, 50), alpha=0.0, batch_size=BATCH, learning_rate_init=rate, epsilon=1e-7, max_iter=max(epochs, 1), random_state=1
+    )
+    return model.fit(images, labels) if epochs else model
+
+
+def steps_of(model: Any) -> int:
+    return int(model.optimizer.iterations)
+
+
+def sets_for_training(sets: Any) -> dict[str, Any]:
+    return {"train": sets["train"]}
+
+
+def flops(base: Any) -> int:
+    from digitexp.models.layers import layers, training_flops
+
+    return training_flops(layers(base) or [])
+
+
+def matmul_rate(side: int = 2048) -> float:
+    """GFLOP/s of a large float32 matrix product, the median of seven."""
+    import tensorflow as tf
+
+    matrix, seconds = tf.random.normal((side, side)), []
+    for _ in range(8):
+        started = time.perf_counter()
+        tf.matmul(matrix, matrix).numpy()
+        seconds.append(time.perf_counter() - started)
+    return 2 * side**3 / median(seconds[1:]) / 1e9
+
+
+def summarise(runs: list[dict[str, Any]], epochs: int) -> dict[str, Any]:
+    ratios: dict[str, dict[str, list[float]]] = {name: {"whole": [], "steady": []} for name in OTHERS}
+    for before, after in pairwise(runs):
+        if after["arm"] in OTHERS and before["arm"] == "lanes":
+            ratios[after["arm"]]["whole"].append(after["whole"] / before["whole"])
+            ratios[after["arm"]]["steady"].append(before["steady"] / after["steady"])
+    arms = {
+        f"{run['arm']} {run['networks']}": [
+            other for other in runs if (other["arm"], other["networks"]) == (run["arm"], run["networks"])
+        ]
+        for run in runs
+    }
+    eight = [run for run in runs if run["networks"] == 8]
+    reference = median(run["accuracy"] for run in eight if run["arm"] == "lanes")
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine(), "epochs": epochs, "batch_size": BATCH,
+        "same_work": len({(run["images"], run["steps"]) for run in runs}) == 1
+        and all(abs(run["accuracy"] - reference) <= TOLERANCE for run in eight),
+        "arms": {name: spread_of(of_arm) for name, of_arm in arms.items()},
+        "lanes_are_faster_by": {
+            name: {kind: spread(values) for kind, values in kinds.items()} for name, kinds in ratios.items()
+        },
+        "runs": runs,
+    }  # fmt: skip
+
+
+def spread_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    rates = {"whole_model_epochs_per_second": [run["networks"] * run["images"] / 60_000 / run["whole"] for run in runs]}
+    rates |= {
+        "steady_model_epochs_per_second": [run["steady"] for run in runs],
+        "accuracy": [run["accuracy"] for run in runs],
+    }
+    rates["gflops"] = [run["steady"] * run["gflop_per_epoch"] for run in runs]
+    if runs[0]["matmul"]:
+        rates["share_of_matmul"] = [run["steady"] * run["gflop_per_epoch"] / run["matmul"] for run in runs]
+    return {name: spread(values) for name, values in rates.items()}
+
+
+def spread(values: list[float]) -> dict[str, Any]:
+    return {"median": round(median(values), 4), "range": [round(min(values), 4), round(max(values), 4)], "n": len(values)}
+
+
+def machine() -> dict[str, Any]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    packages = ("tensorflow", "keras", "numpy", "scikit-learn")
+    return {"cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), "load": os.getloadavg()[0],
+            "python": platform.python_version(), "versions": {name: version(name) for name in packages}}  # fmt: skip
+
+
+def show(report: dict[str, Any]) -> None:
+    print(
+        f"\n{report['machine']['cpu']}, {report['machine']['cores']} cores, {report['date']}; "
+        f"same work: {report['same_work']}"
+    )
+    print(f"{'arm':12}{'whole':>10}{'steady':>10}  model-epochs/s{'GFLOP/s':>10}{'of matmul':>11}{'accuracy':>10}")
+    for name, arm in report["arms"].items():
+        share = f"{arm['share_of_matmul']['median']:.0%}" if "share_of_matmul" in arm else ""
+        rates = [arm[f"{kind}_model_epochs_per_second"]["median"] for kind in ("whole", "steady")]
+        print(
+            f"{name:12}{rates[0]:10.2f}{rates[1]:10.2f}{arm['gflops']['median']:26.0f}{share:>11}{arm['accuracy']['median']:10.4f}"
+        )
+    for name, kinds in report["lanes_are_faster_by"].items():
+        whole, steady = (f"{kinds[kind]['median']:.1f}x {kinds[kind]['range']}" for kind in ("whole", "steady"))
+        print(f"8 lanes against {OTHERS[name]}: whole {whole}, steady {steady}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
