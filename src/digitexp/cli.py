@@ -127,7 +127,9 @@ def _spelt_out(word: str) -> list[str]:
         return [word]
     sweep = word.removeprefix("best=")
     if not Path(EXPERIMENTS, sweep, "best.yaml").exists():
-        raise ConfigError(f"{word}: there is no {EXPERIMENTS}/{sweep}/best.yaml; type digitexp report search.name={sweep} first.")
+        raise ConfigError(
+            f"{word}: there is no {EXPERIMENTS}/{sweep}/best.yaml; type digitexp report search.name={sweep} first."
+        )
     return [f"--config-dir={EXPERIMENTS}", f"+{sweep}=best"]
 
 
