@@ -238,3 +238,19 @@ def test_the_winner_is_refitted_on_training_and_validation_images(ask, client, u
     assert ask(space, "search.refit=true", name="refitted").trained == 0
     assert client.get_model_version_by_alias("digitexp.refitted", "best").version == version.version
     assert outcome.best == "models:/digitexp.refitted@best"
+
+
+def test_lanes_give_what_keras_gives(ask, client):
+    space = "search.space={model.layer_1.units:[20,40]}"
+    keras, lanes = (ask(space, f"training.engine={engine}", name=f"by_{engine}") for engine in ("keras", "lanes"))
+    assert (lanes.trained, lanes.failed) == (2, 0)  # another engine is another signature
+    for name in ("train/loss", "val/loss", "test/loss"):
+        by_trial = {row.scored.trial: row.scored.mean(name) for row in keras.rows}
+        assert {row.scored.trial: row.scored.mean(name) for row in lanes.rows} == pytest.approx(by_trial, rel=1e-3)
+    steps = [point.step for point in client.get_metric_history(children(client, lanes.parent)[0].info.run_id, "val/loss")]
+    assert steps == [1, 2]
+
+
+def test_what_lanes_do_not_support_trains_by_itself(ask):
+    outcome = ask("search.space={optimizer.clipnorm:[1.0,2.0]}", "training.engine=lanes", name="unsupported")
+    assert (outcome.trained, outcome.failed) == (2, 0)

@@ -26,7 +26,7 @@ ROOMS = {
     "planning": set(),
     "watch": set(),
     "search": {"keras_tuner"},
-    "tracking": {"mlflow", "psutil", "keras"},  # keras: to hand the best network to MLflow
+    "tracking": {"mlflow", "psutil", "uvicorn", "keras"},  # keras: to hand the best network to MLflow
     "reports": {"jinja2", "matplotlib"},
     "experiment": set(),
     "quiet": set(),

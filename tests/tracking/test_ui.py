@@ -96,7 +96,9 @@ def test_it_opens_on_the_training_runs_of_the_sweep_best_first(page):
     expect(page.get_by_text("Ask a question")).to_have_count(0)  # its chat
     listed = names(page)
     assert listed[-1] == "dense_neurons"  # the parent, which has no score
-    assert sorted(listed[:-1]) == sorted(f"{UNITS}={units} seed={seed}" for units in (10, 25, 50, 75, 100) for seed in (1, 2))
+    assert sorted(listed[:-1]) == sorted(
+        f"{UNITS}={units} seed={seed}" for units in (10, 25, 50, 75, 100) for seed in (1, 2)
+    )
     cells = page.locator(".ag-row [col-id='metrics.`val/accuracy`']").all_inner_texts()
     scores = [float(cell) for cell in cells if cell.strip() not in ("", "-")]
     assert len(scores) == 10
