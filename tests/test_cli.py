@@ -205,7 +205,7 @@ def test_the_winner_alone(answered):
     assert digitexp(folder, "report", "search.name=dense_losses")[0] == 0
     code, output, errors = digitexp(folder, "run", "best=dense_losses")
     assert (code, errors) == (0, "")
-    assert "0 trained, 1 taken from other sweeps" in output
+    assert "0 trained, 1 taken from other questions" in output
     assert "1 run: 0 finished, 1 to train" in digitexp(folder, "plan", "best=dense_losses", "seed=2")[1]
 
 

@@ -185,7 +185,7 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
     for line in _verdict(outcome.rows, objective):
         console.print(f"[dim]{escape(line)}[/]")
     done = (
-        [f"{outcome.trained} trained", f"{outcome.reused} taken from other sweeps"]
+        [f"{outcome.trained} trained", f"{outcome.reused} taken from other questions"]
         if outcome.reused
         else [f"{outcome.trained} trained"]
     )
