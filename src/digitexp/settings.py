@@ -290,13 +290,6 @@ class Tracking:
 
 
 @dataclass
-class Plan:
-    """`digitexp plan`: `measure` times two batches of every network instead of using recorded runs."""
-
-    measure: bool = MISSING
-
-
-@dataclass
 class Ui:
     """`digitexp ui`."""
 
@@ -325,7 +318,6 @@ class Config:
     evaluation: Evaluation = MISSING
     search: Search = MISSING
     tracking: Tracking = MISSING
-    plan: Plan = MISSING
     ui: Ui = MISSING
     report: Report = MISSING
 
