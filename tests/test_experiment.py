@@ -254,3 +254,11 @@ def test_lanes_give_what_keras_gives(ask, client):
 def test_what_lanes_do_not_support_trains_by_itself(ask):
     outcome = ask("search.space={optimizer.clipnorm:[1.0,2.0]}", "training.engine=lanes", name="unsupported")
     assert (outcome.trained, outcome.failed) == (2, 0)
+
+
+def test_points_that_are_the_same_run_fail_together(ask):
+    space = "search.space={model.layer_2.units:[0],model.layer_2.dropout:[0.0,0.5]}"
+    diverging = ["optimizer.name=sgd", "optimizer.learning_rate=1e30", "loss=mean_squared_logarithmic_error"]
+    outcome = ask(space, *diverging, "model.layer_1.activation=linear", name="failing_together")
+    assert (outcome.trained, outcome.failed, outcome.best) == (0, 2, None)
+    assert all("the training loss is" in row.scored.failure for row in outcome.rows)

@@ -230,7 +230,7 @@ class _Sweep:
                 job, run = unique[index], ids[index]
                 if isinstance(outcome, Failure):
                     recorder.fail_run(self.store, run, outcome)
-                    self.failures[job.trial] = outcome.message
+                    self.failures |= {same.trial: outcome.message for same in jobs if same.signature == job.signature}
                 else:
                     recorder.finish_run(self.store, run, outcome)
                     self._remember(reader.one(self.store, run))
