@@ -11,7 +11,6 @@ import pytest
 from digitexp.tracking import liveness
 from digitexp.tracking.store import open_store
 
-NOW = f"{time.time():.0f}"
 OLD = f"{time.time() - 301:.0f}"
 
 
@@ -28,19 +27,22 @@ def gone():
 
 
 @pytest.mark.parametrize(
-    ("found", "dead"),
+    ("changes", "ended", "dead"),
     [
-        (tags(), False),
-        (tags(heartbeat=OLD), True),
-        (tags(**gone()), True),
-        (tags(process_start="1.0"), True),  # the pid lives, but it is another process
-        (tags(host="elsewhere", **gone()), False),  # its process cannot be looked at, but it beats
-        (tags(host="elsewhere", heartbeat=OLD), True),
-        ({}, True),
+        ({}, False, False),
+        ({"heartbeat": OLD}, False, True),
+        ({}, True, True),
+        ({"process_start": "1.0"}, False, True),  # the pid lives, but it is another process
+        ({"host": "elsewhere"}, True, False),  # its process cannot be looked at, but it beats
+        ({"host": "elsewhere", "heartbeat": OLD}, False, True),
     ],
 )
-def test_stale(found, dead):
-    assert liveness.stale(found) is dead
+def test_stale(changes, ended, dead):
+    assert liveness.stale(tags(**changes, **(gone() if ended else {}))) is dead
+
+
+def test_a_run_that_says_nothing_is_stale():
+    assert liveness.stale({})
 
 
 def test_only_stale_runs_of_ours_are_closed(tmp_path):
