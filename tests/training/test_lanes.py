@@ -105,7 +105,7 @@ def test_a_rule_is_the_class_of_keras(name, values):
     optimizer.build([variable])
     weights = tf.constant(np.array(variable))[None]
     slots = {
-        program.SHARED if found.shape == () else found.name.removeprefix("kernel_"): np.atleast_2d(found)[None]
+        program.SHARED if found.shape == () else found.name.removeprefix("kernel_"): tf.constant(np.atleast_2d(found)[None])
         for found in optimizer.variables[2:]
     }
     settings = {setting: found[:, None, None] for setting, found in program._settings([config]).items()}
@@ -113,7 +113,9 @@ def test_a_rule_is_the_class_of_keras(name, values):
         gradient = (rng.normal(size=(30, 20)) * rng.choice([0, 1e-3, 1], (30, 20))).astype(np.float32)
         optimizer.apply([tf.constant(gradient)], [variable])
         decayed = updates.decay(settings, weights)
-        weights, slots = updates.RULES[name](settings, tf.constant(step, tf.float32), slots, gradient[None], decayed)
+        weights, slots = updates.RULES[name](
+            settings, tf.constant(step, tf.float32), slots, tf.constant(gradient[None]), decayed
+        )
     assert np.linalg.norm(weights[0] - np.array(variable)) <= 1e-5 * np.linalg.norm(variable)
 
 
