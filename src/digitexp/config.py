@@ -21,6 +21,10 @@ from digitexp.settings import Config, Data, choose
 # What a trial may vary: the sections that decide a run's numbers, less the seed, which `search.repeats` varies.
 SWEPT = ("data", "model", "optimizer", "loss", "training")
 
+# Settings that change nothing at these values: left out of what decides a run, so that a run that was recorded before
+# the setting existed is still the same run.
+NEUTRAL: dict[str, Any] = {}
+
 
 def check(cfg: DictConfig) -> Config:
     """The checked settings. `cfg` is what Hydra composed: nothing of it may be unknown, missing or of a wrong type."""
@@ -170,6 +174,7 @@ def present(config: Config) -> dict[str, Any]:
         path: value
         for path, value in kept.items()
         if path not in unused
+        and not (path in NEUTRAL and value == NEUTRAL[path])
         and path.rpartition(".")[0] not in absent
         and not (path.startswith("optimizer.") and value is None)
     }

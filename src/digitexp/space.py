@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from digitexp.config import change, convert, flatten, plain, type_name, type_of
+from digitexp.config import SWEPT, change, convert, flatten, plain, type_name, type_of
 from digitexp.errors import ConfigError, SpaceError
 from digitexp.settings import Config
 
 Point = dict[str, Any]
 
-SWEPT = ("data", "model", "optimizer", "loss", "training")  # they decide a run's numbers; the seed is search.repeats'
 _FORMS = "a list of values, {min, max, step}, {min, max, log: true}, or {values, when}"
 
 
