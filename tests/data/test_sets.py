@@ -14,7 +14,7 @@ from digitexp.data.digits import Digits
 from digitexp.data.drawings import PEN_SEED
 from digitexp.data.geometry import normalise
 from digitexp.data.pen import draw
-from digitexp.data.sets import load, names, size
+from digitexp.data.sets import load, size
 from digitexp.errors import DataError
 from digitexp.settings import Data, Drawn
 
@@ -95,11 +95,7 @@ def test_digits_hold_out_their_own_test_set() -> None:
 def test_names_are_those_of_the_sets(mnist: Data, validation: float) -> None:
     for data in (mnist, DIGITS):
         asked = replace(data, validation=validation)
-        assert names(asked) == tuple(name for name in load(asked) if name != "train")
-
-
-def test_names_read_no_file() -> None:
-    assert names(replace(DIGITS, name="mnist", path="missing", test=None)) == ("val", "test")
+        assert asked.evaluation_sets == tuple(name for name in load(asked) if name != "train")
 
 
 def test_the_same_question_is_answered_from_memory(mnist: Data) -> None:
@@ -163,7 +159,7 @@ def test_the_first_drawings_are_trained_on_and_the_last_scored(count: int, holdo
     drawn = replace(SYNTHETIC, count=count, holdout=holdout)
     data = replace(DIGITS, manual_labels=manual, drawn=drawn, limit=200)
     sets, without = load(data), load(replace(DIGITS, limit=200))
-    assert tuple(name for name in sets if name != "train") == names(data)
+    assert tuple(name for name in sets if name != "train") == data.evaluation_sets
     assert size(data) == len(sets["train"]) == size(replace(DIGITS, limit=200)) + manual
     images = sets["train"].images[len(sets["train"]) - manual :]
     if scored:

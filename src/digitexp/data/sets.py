@@ -14,11 +14,6 @@ from digitexp.errors import DataError
 from digitexp.settings import Data, Drawn
 
 
-def names(data: Data) -> tuple[str, ...]:
-    """The sets of `load(data)` on which a run is scored: known without reading a file."""
-    return data.evaluation_sets
-
-
 def load(data: Data) -> dict[str, Digits]:
     """The sets "train", "val" (where `data.validation` is not 0), "test", and "drawn" (where there are drawings to score).
 
