@@ -23,7 +23,9 @@ SWEPT = ("data", "model", "optimizer", "loss", "training")
 
 # Settings that change nothing at these values: left out of what decides a run, so that a run that was recorded before
 # the setting existed is still the same run.
-NEUTRAL: dict[str, Any] = {}
+NEUTRAL: dict[str, Any] = {
+    f"training.augmentation.{name}": 0.0 for name in ("rotation", "zoom", "shift", "shear", "brightness")
+}
 
 
 def check(cfg: DictConfig) -> Config:
@@ -166,6 +168,9 @@ def present(config: Config) -> dict[str, Any]:
     for section in ("data", "model", "optimizer", "training", "evaluation"):
         kept |= flatten(getattr(config, section), f"{section}.")
     kept["loss"] = config.loss
+    # What a preset stands for decides, not its name.
+    del kept["training.augmentation.preset"]
+    kept |= {f"training.augmentation.{name}": amount for name, amount in config.training.augmentation.amounts.items()}
     absent = {
         path.rpartition(".")[0] for path, value in kept.items() if path.endswith((".units", ".filters")) and value == 0
     }

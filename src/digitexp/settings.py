@@ -227,6 +227,46 @@ class Optimizer:
         }
 
 
+# What a preset of `Augmentation` gives to the kinds of change that are null.
+PRESETS: dict[str, dict[str, float]] = {
+    "none": {},
+    "rotate_zoom_shift": {"rotation": 10.0, "zoom": 0.1, "shift": 0.1},  # seeds 000 and 004
+}
+
+
+@dataclass
+class Augmentation:
+    """How far the training images are changed at random, new in every epoch; 0 is not at all, null is what `preset` says.
+
+    rotation    degrees to either side
+    zoom        share by which what is seen is wider or narrower, and apart from it higher or lower
+    shift       share of the side, across and down
+    shear       degrees by which upright lines lean to either side
+    brightness  share by which grey levels are raised or lowered
+    """
+
+    preset: str = MISSING
+    rotation: Optional[float] = MISSING
+    zoom: Optional[float] = MISSING
+    shift: Optional[float] = MISSING
+    shear: Optional[float] = MISSING
+    brightness: Optional[float] = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.preset", self.preset, PRESETS)
+        highest = {"rotation": (180, "degrees"), "zoom": (0.9, "a share"), "shift": (1, "a share of the side"),
+                   "shear": (60, "degrees"), "brightness": (1, "a share")}  # fmt: skip
+        for name, (high, unit) in highest.items():
+            value = getattr(self, name)
+            require(value is None or 0 <= value <= high, f"{at}.{name}", value, f"{unit} from 0 to {high}, or null")
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """How much of each kind of change there is, the preset's among them."""
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "preset"}
+        return {name: PRESETS[self.preset].get(name, 0.0) if value is None else value for name, value in given.items()}
+
+
 @dataclass
 class Training:
     """How long and in which steps a network trains, and by which engine: Keras one by one, or lanes side by side."""
@@ -234,6 +274,7 @@ class Training:
     engine: str = MISSING
     epochs: int = MISSING
     batch_size: int = MISSING
+    augmentation: Augmentation = MISSING
 
     def check(self, at: str) -> None:
         choose(f"{at}.engine", self.engine, dict.fromkeys(["keras", "lanes"]))

@@ -79,7 +79,8 @@ def begin_run(store: Store, parent: str, child: Child) -> str:
         "mlflow.source.name": "digitexp",
     }
     run = str(store.client.create_run(experiment, tags=tags | liveness.identity(), run_name=child.name).info.run_id)
-    settings = {path: value for path, value in present(child.config).items() if value is not None}
+    decided = present(child.config) | dict(child.point)  # what is varied is shown, also where it changes nothing
+    settings = {path: value for path, value in decided.items() if value is not None}
     _log(store, run, params=settings, tags=_environment())
     return run
 
