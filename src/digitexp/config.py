@@ -23,7 +23,7 @@ SWEPT = ("data", "model", "optimizer", "loss", "training")
 
 # Settings that change nothing at these values: left out of what decides a run, so that a run that was recorded before
 # the setting existed is still the same run.
-NEUTRAL: dict[str, Any] = {
+NEUTRAL: dict[str, Any] = {"data.drawn.stroke_width": 0.0} | {
     f"training.augmentation.{name}": 0.0 for name in ("rotation", "zoom", "shift", "shear", "brightness")
 }
 

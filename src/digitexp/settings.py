@@ -37,11 +37,16 @@ class Drawn:
     labels: Optional[str] = MISSING
     count: int = MISSING
     geometry: str = MISSING
+    stroke_width: float = MISSING
     holdout: int = MISSING
 
     def check(self, at: str) -> None:
         choose(f"{at}.source", self.source, dict.fromkeys(["none", "csv", "folder", "synthetic"]))
-        choose(f"{at}.geometry", self.geometry, dict.fromkeys(["raw", "mnist"]))
+        choose(f"{at}.geometry", self.geometry, dict.fromkeys(["raw", "box", "mnist"]))
+        require(self.stroke_width == 0 or 1 <= self.stroke_width <= 6, f"{at}.stroke_width", self.stroke_width,
+                "pixels from 1 to 6, or 0 for strokes as they were drawn")  # fmt: skip
+        require(self.stroke_width == 0 or self.geometry != "raw", f"{at}.stroke_width", self.stroke_width,
+                f"0 with {at}.geometry=raw, which has no box to measure strokes in")  # fmt: skip
         self._check_path(f"{at}.images", self.images, at, {"csv": "the csv file of images", "folder": "the folder of PNGs"})
         self._check_path(f"{at}.labels", self.labels, at, {"csv": "the csv file of labels"})
         require(self.count >= 1, f"{at}.count", self.count, "a number of drawings from 1")
