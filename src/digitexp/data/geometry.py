@@ -52,7 +52,7 @@ def normalise(
 def has_light_ground(image: NDArray[np.uint8]) -> bool:
     """Whether most of the outermost pixels of an image `(h, w)` are light."""
     edges = (image[0], image[-1], image[:, 0], image[:, -1])
-    return 2 * sum(np.count_nonzero(edge > 127) for edge in edges) > 2 * sum(image.shape)
+    return sum(int(np.count_nonzero(edge > 127)) for edge in edges) > sum(image.shape)
 
 
 def crop(image: NDArray[np.uint8], floor: int = FLOOR) -> NDArray[np.uint8]:
