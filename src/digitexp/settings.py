@@ -236,7 +236,7 @@ class Training:
     batch_size: int = MISSING
 
     def check(self, at: str) -> None:
-        choose(f"{at}.engine", self.engine, dict.fromkeys(["keras", "lanes"]))
+        choose(f"{at}.engine", self.engine, dict.fromkeys(["auto", "keras", "lanes"]))
         require(self.epochs >= 1, f"{at}.epochs", self.epochs, "a whole number from 1")
         require(self.batch_size >= 1, f"{at}.batch_size", self.batch_size, "a number of images from 1")
 
