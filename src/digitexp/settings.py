@@ -393,8 +393,10 @@ class Config:
         if objective is None:
             return
         metrics = ["accuracy", "loss", "auc", *self.evaluation.metrics]
-        allowed = [f"{part}/{metric}" for part in self.data.evaluation_sets if part != "test" for metric in metrics]
+        scored = ("test", *KAGGLE)
+        allowed = [f"{part}/{metric}" for part in self.data.evaluation_sets if part not in scored for metric in metrics]
         if objective not in allowed:
-            why = "nothing is chosen by the test set" if objective.startswith("test/") else "this data cannot give it"
+            last = objective.split("/")[0] in scored
+            why = "nothing is chosen by the images that are scored last" if last else "this data cannot give it"
             offer = f"allowed are {', '.join(allowed)}" if allowed else "with data.validation=0 there is none to choose by"
             raise ConfigError(f"search.objective={objective}: {why}; {offer}, or null.{nearest(objective, allowed)}")
