@@ -12,7 +12,6 @@ from digitexp.settings import Config, Dense
 WORTH_COMPILING = 300_000
 
 OPTIMIZERS = ("adam", "adamw", "nadam", "sgd", "adamax", "rmsprop", "adagrad", "adadelta", "ftrl", "lion")
-_OF_WHOLE_BATCH = ("dice", "tversky")  # losses that are no mean over the images of a batch
 _UNSUPPORTED = ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps")
 
 
@@ -32,6 +31,7 @@ def supported(config: Config) -> bool:
         isinstance(config.model, Dense)
         and config.optimizer.name in OPTIMIZERS
         and registry.LOSSES[config.loss].build is None
-        and config.loss not in _OF_WHOLE_BATCH
+        and config.loss not in registry.OF_WHOLE_BATCH
+        and config.training.class_weights == "none"
         and not any(name in config.optimizer.settings for name in _UNSUPPORTED)
     )
