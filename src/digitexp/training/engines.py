@@ -33,6 +33,5 @@ def supported(config: Config) -> bool:
         and registry.LOSSES[config.loss].build is None
         and config.loss not in registry.OF_WHOLE_BATCH
         and config.training.class_weights == "none"
-        and not any(config.training.augmentation.amounts.values())
         and not any(name in config.optimizer.settings for name in _UNSUPPORTED)
     )

@@ -21,6 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from digitexp.data.augmentation import augment
 from digitexp.data.digits import SIDE, Digits
 from digitexp.data.sets import size
 from digitexp.errors import OutOfMemoryError, TrainingError
@@ -108,11 +109,15 @@ def train(
     data = [sets[indices[0]]["train"] for indices in streams]
     epoch, last = start[0].epoch if start else 0, until or configs[0].training.epochs
     with _told():
-        program = Program([configs[index] for index in places], [lanes[index].model for index in places], data)
+        changes = configs[0].training.augmentation
+        augmented = any(changes.amounts.values())
+        program = Program([configs[index] for index in places], [lanes[index].model for index in places], data, augmented)
         while epoch < last and any(lane.outcome is None for lane in lanes):
             epoch += 1
             orders = [_order(seed, epoch, len(digits)) for seed, digits in zip(seeds, data, strict=True)]
-            losses, accuracies = program.epoch(orders, _keys(seeds, epoch))
+            fed = zip(data, seeds, strict=True)
+            images = [augment(digits.images, changes, seed, epoch) for digits, seed in fed] if augmented else None
+            losses, accuracies = program.epoch(orders, _keys(seeds, epoch), images)
             scored = {id(own["val"]): own["val"] for own in sets if "val" in own}
             probabilities = {name: program.predict(digits.images) for name, digits in scored.items()}
             for index, (lane, own) in enumerate(zip(lanes, sets, strict=True)):
@@ -208,7 +213,9 @@ def _fit(configs: Sequence[Config], lanes: int, memory: float) -> bool:
     widths = [[PIXELS, *_widths(config)] for config in configs]
     padded = len(configs) * _products([max(layer) for layer in zip(*widths, strict=True)])
     streams = {stream(config) for config in configs}
-    pixels = PIXELS * sum(size(data) for data in {repr(config.data): config.data for config in configs}.values())
+    augmented = any(configs[0].training.augmentation.amounts.values())  # then each stream has images of its own
+    held = {stream(config) if augmented else repr(config.data): config.data for config in configs}
+    pixels = PIXELS * sum(map(size, held.values()))
     floats = COPIES * padded + 4 * configs[0].training.batch_size * (sum(map(sum, widths)) + PIXELS * len(streams))
     return len(configs) <= lanes and padded <= WASTE * sum(map(_products, widths)) and 4 * floats + pixels <= memory
 

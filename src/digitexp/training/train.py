@@ -55,8 +55,8 @@ def train(
         curves = {name: list(values) for name, values in start.curves.items()}
         for variable, value in zip(variables, start.variables, strict=True):
             variable.assign(value)
-    images_of = images_by_epoch(config, sets["train"])
     weights = class_weights(sets["train"]) if config.training.class_weights == "balanced" else None
+    images_of = images_by_epoch(config, sets["train"])
     run_epoch = _epoch_function(model, sets["train"], config.training.batch_size, weights)
     for epoch in range(done + 1, (until or config.training.epochs) + 1):
         _reseed_dropout(model, config.seed, epoch)
@@ -96,6 +96,12 @@ def evaluate(model: keras.Model, digits: Digits, name: str, probabilities: np.nd
     }
 
 
+def class_weights(digits: Digits) -> np.ndarray:
+    """What an image of each class weighs, float32 `(classes,)`: all classes together the same, the images 1 on average."""
+    counts = np.bincount(digits.labels, minlength=len(digits.classes))
+    return (len(digits) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
+
+
 def images_by_epoch(config: Config, digits: Digits) -> Callable[[int], tf.Tensor]:
     """The images (n, 28, 28) uint8 of each epoch, as a function of its number: augmented, or always the same tensor."""
     untouched = tf.constant(digits.images)
@@ -105,12 +111,6 @@ def images_by_epoch(config: Config, digits: Digits) -> Callable[[int], tf.Tensor
         return untouched if augmented is digits.images else tf.constant(augmented)
 
     return images_of
-
-
-def class_weights(digits: Digits) -> np.ndarray:
-    """What an image of each class weighs, float32 `(classes,)`: all classes together the same, the images 1 on average."""
-    counts = np.bincount(digits.labels, minlength=len(digits.classes))
-    return (len(digits) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
 
 
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
@@ -127,7 +127,10 @@ def _reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
 def _epoch_function(
     model: keras.Model, digits: Digits, batch_size: int, weights: np.ndarray | None = None
 ) -> Callable[[tf.Tensor, np.ndarray], Metrics]:
-    """One epoch, as a function of the images (n, 28, 28) uint8 and of their order; `weights` are what each class weighs."""
+    """One epoch, as a function of the images (n, 28, 28) uint8 and of their order.
+
+    `weights` are what an image of each class weighs.
+    """
     labels = tf.constant(digits.labels)
     classes, count = len(digits.classes), len(digits)
 
