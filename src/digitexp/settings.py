@@ -305,6 +305,13 @@ class Report:
 
 
 @dataclass
+class Promote:
+    """`digitexp promote SWEEP`: the best network of that sweep, or the one at the address `model`."""
+
+    model: Optional[str] = MISSING
+
+
+@dataclass
 class Config:
     """All settings of one run, and of the sweep that it belongs to."""
 
@@ -320,6 +327,7 @@ class Config:
     tracking: Tracking = MISSING
     ui: Ui = MISSING
     report: Report = MISSING
+    promote: Promote = MISSING
 
     @property
     def experiment(self) -> str:
