@@ -185,6 +185,8 @@ def _unused(data: Data) -> set[str]:
     unused = set() if data.allow_leakage else {"data.allow_leakage"}
     if data.drawn.source == "none":
         return unused | {"data.manual_labels", *flatten(data.drawn, "data.drawn.")}
+    if data.drawn.source != "store":
+        unused |= {"data.drawn.store", "data.drawn.recognised_by"}
     return unused if data.drawn.source == "synthetic" else unused | {"data.drawn.count"}
 
 
