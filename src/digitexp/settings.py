@@ -37,11 +37,11 @@ class Drawn:
     source: str = MISSING
     images: Optional[str] = MISSING
     labels: Optional[str] = MISSING
-    store: Optional[str] = MISSING
-    recognised_by: Optional[str] = MISSING
     count: int = MISSING
     geometry: str = MISSING
     holdout: int = MISSING
+    store: Optional[str] = MISSING
+    recognised_by: Optional[str] = MISSING
 
     def check(self, at: str) -> None:
         choose(f"{at}.source", self.source, dict.fromkeys(["none", "csv", "folder", "store", "synthetic"]))

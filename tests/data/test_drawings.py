@@ -241,7 +241,7 @@ def test_counting_and_digesting_needs_no_library(tmp_path: Path) -> None:
     [
         (
             ["data.manual_labels=5"],
-            "data.manual_labels=5: must be 0 without drawings; type data.drawn.source=synthetic, csv or",
+            "data.manual_labels=5: must be 0 without drawings; type data.drawn.source=store, csv, folder or",
         ),
         (["data.manual_labels=-1"], "data.manual_labels=-1: must be a number of drawings from 0"),
         (
@@ -254,7 +254,7 @@ def test_counting_and_digesting_needs_no_library(tmp_path: Path) -> None:
             ["data.drawn.source=folder", "data.drawn.images=x", "data.drawn.labels=y"],
             "data.drawn.labels=y: must be null with",
         ),
-        (["data.drawn.source=store"], "data.drawn.source=store: no such choice; allowed are none, csv, folder, synthetic"),
+        (["data.drawn.source=shop"], "data.drawn.source=shop: no such choice; allowed are none, csv, folder, store, synthetic"),
         (["data.drawn.geometry=box"], "data.drawn.geometry=box: no such choice; allowed are raw, mnist"),
         (["data.drawn.count=0"], "data.drawn.count=0: must be a number of drawings from 1"),
         (["data.drawn.holdout=-1"], "data.drawn.holdout=-1: must be a number of drawings, 0 to score none"),

@@ -27,7 +27,8 @@ from digitexp.tracking import server
 from digitexp.tracking.store import open_store
 
 FILES = Path(__file__).parent / "files"
-PARTS = {"draw.html": "text/html", "draw.css": "text/css", "draw.js": "text/javascript", "chart.js": "text/javascript"}
+PARTS = {"draw.html": "text/html", "draw.css": "text/css", "draw.js": "text/javascript", "chart.js": "text/javascript",
+         "icon.svg": "image/svg+xml"}  # fmt: skip
 STROKES, POINTS, LONGEST = 64, 2000, 3_600_000  # of a drawing; of a stroke; milliseconds
 Name = Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{1,40}$")]
 Coordinate = Annotated[float, Field(ge=0, le=4096, allow_inf_nan=False)]

@@ -141,8 +141,8 @@ class Retraining:
         if network.run:
             settings = reader.settings(self._opened(), network.run)
         self.warnings = self._warnings(settings, network, only_misread)
-        drawn = Drawn("store", None, None, str(self.desk.store.file), network.name if only_misread else None,
-                      1, config.data.drawn.geometry, 0)  # fmt: skip
+        drawn = replace(config.data.drawn, source="store", images=None, labels=None, holdout=0,
+                        store=str(self.desk.store.file), recognised_by=network.name if only_misread else None)  # fmt: skip
         free, _ = drawings.division(drawn, self.desk.classes, drawings.count(drawn, self.desk.classes))
         scored = sum(role == "score" for role, _, _ in self.desk.store.rasters())
         if not free:
