@@ -1,12 +1,27 @@
-"""One small trained network, registered as the best of a sweep, for all tests of this folder."""
+"""One small trained network, registered as the best of a sweep; a quick one of known answers; digits of the seeded pen."""
 
+import asyncio
+import json
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from urllib.parse import unquote
 
+import numpy as np
 import pytest
 
 from digitexp import experiment, planning
 from digitexp.compose import compose
 from digitexp.config import change
+from digitexp.data import pen
+from digitexp.data.sources import CLASSES
+from digitexp.data.store import DrawingStore
+from digitexp.errors import ConfigError
+from digitexp.recognise.network import Network
+from digitexp.recognise.page import application
+from digitexp.recognise.sitting import Desk
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +44,124 @@ def network_file(recorded) -> Path:
     """The registered network as a `.keras` file."""
     (file,) = recorded.glob("mlruns/artifacts/*/models/*/artifacts/data/model.keras")
     return file
+
+
+class Bars:
+    """A network of known answers: the class is the number of columns with ink, modulo ten, or always `constant`."""
+
+    def __init__(self, constant=None, classes=10):
+        self.constant, self.classes = constant, classes
+
+    def predict_on_batch(self, images):
+        shares = np.full((len(images), self.classes), 0.01, np.float32)
+        for row, image in enumerate(images):
+            read = int((image > 0).any(axis=0).sum()) % 10 if self.constant is None else self.constant
+            shares[row, read] = 1 - 0.01 * (self.classes - 1)
+        return shares
+
+
+def network(name="models:/digitexp/1", **settings):
+    return Network(name, f"digest{abs(hash(name)) % 10**6}", CLASSES, model=Bars(**settings))
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """A desk whose network is quick and known; its store is this test's own."""
+    with DrawingStore(tmp_path / "drawings.db") as store:
+        yield Desk(store, [network()], CLASSES, "mnist")
+
+
+def pen_strokes(digit, seed, size=280):
+    """One digit of the seeded pen as the page sends it: strokes of x, y, t, large and in the middle of the canvas."""
+    _, paths = pen.trace(digit, np.random.default_rng([11, seed]))
+    points = np.concatenate(paths)
+    middle, extent = (points.min(axis=0) + points.max(axis=0)) / 2, np.ptp(points, axis=0).max() / 0.7
+    placed = [np.clip((path - middle) / extent + 0.5, 0, 1) * size for path in paths]
+    return [[[float(x), float(y), 16.0 * number] for number, (x, y) in enumerate(path)] for path in placed]
+
+
+class Waiting:
+    """In the place of a retraining: starts nothing, remembers what was asked."""
+
+    phase, message, command, epochs, lines, warnings, round, network = "idle", "", "", 0, (), (), None, None
+
+    def __init__(self):
+        self.asked = []
+
+    def epoch(self):
+        return 0
+
+    def start(self, only_misread):
+        self.asked.append(only_misread)
+
+    def stop(self):
+        self.asked.append("stop")
+
+    def promote(self):
+        raise ConfigError("promote: there is no retrained network yet.")
+
+
+class Caller:
+    """Asks an application without a network between: status, headers and the parsed body of the answer."""
+
+    HEADERS = (("host", "127.0.0.1:8128"), ("origin", "http://127.0.0.1:8128"), ("content-type", "application/json"))
+
+    def __init__(self, app):
+        self.app = app
+
+    def __call__(self, method, path, body=None, headers=HEADERS, chunks=None):
+        """`body` is JSON, or bytes as they are; `chunks` are sent one after another, without a length."""
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        parts = list(chunks) if chunks is not None else [raw]
+        path, _, query = path.partition("?")
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+            "path": unquote(path), "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
+            "client": ("127.0.0.1", 50000), "server": ("127.0.0.1", 8128),
+        }  # fmt: skip
+        answer, content = {}, []
+
+        async def receive():
+            if not parts:
+                return {"type": "http.disconnect"}
+            part = parts.pop(0)
+            return {"type": "http.request", "body": part, "more_body": bool(parts)}
+
+        async def send(message):
+            answer.update(message) if message["type"] == "http.response.start" else content.append(message.get("body", b""))
+
+        asyncio.run(self.app(scope, receive, send))
+        found = b"".join(content)
+        kinds = {name.decode(): value.decode() for name, value in answer["headers"]}
+        return answer["status"], kinds, json.loads(found) if kinds.get("content-type") == "application/json" else found
+
+    def get(self, path):
+        return self("GET", path)[2]
+
+    def post(self, path, body):
+        status, _, found = self("POST", path, body)
+        assert status == 200, found
+        return found
+
+
+@pytest.fixture
+def page(desk, tmp_path):
+    """The page's application on that desk; `page.desk` is it."""
+    config = compose([f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db"])
+    caller = Caller(application(desk, Waiting(), config))
+    caller.desk = desk
+    return caller
+
+
+def start(folder, *words):
+    """`digitexp draw` in a folder, on any free port: the process, once it answers, and the page's address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "digitexp", "draw", "draw.port=0", "draw.model='models:/digitexp.single@best'", *words],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    line = process.stdout.readline()
+    found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+    assert found, process.communicate()
+    return process, found.group()

@@ -60,9 +60,10 @@ class Desk:
 
     def draw(self, sitting: Sitting, id: str, strokes: Strokes, size: float) -> Reading:
         """Recognise and store a drawing, or store what was added to it. Raises DataError where it has its label already."""
-        raster = rasterise(strokes, size)
-        reading = self._read(raster)
+        # The raster is that of the strokes as they are stored, so that it can always be drawn again.
         scaled = [[[round(x * CANVAS / size, 2), round(y * CANVAS / size, 2), *t] for x, y, *t in line] for line in strokes]
+        raster = rasterise(scaled, CANVAS)
+        reading = self._read(raster)
         self.store.put(sitting, id, scaled, raster, reading.predictions, self.prompt(sitting))
         return reading
 
