@@ -157,7 +157,7 @@ def page(desk, tmp_path):
 def start(folder, *words):
     """`digitexp draw` in a folder, on any free port: the process, once it answers, and the page's address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "digitexp", "draw", "draw.port=0", "draw.model='models:/digitexp.single@best'", *words],
+        [sys.executable, "-m", "digitexp", "draw", "draw.port=0", *words],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip

@@ -95,7 +95,8 @@ class Retraining:
                 raise ConfigError("retraining: one is running; stop it first, or wait for it.")
             words = self.words(only_misread)
             spelt = plan(compose.compose(words))
-            self._signature = spelt.jobs(0, {})[0].signature
+            assert spelt.points is not None
+            self._signature = spelt.jobs(0, spelt.points[0])[0].signature
             self.epochs, self.round, self.network = spelt.config.training.epochs, None, None
             self.command = shlex.join(["python", "-m", "digitexp", *words])
             self.phase, self.message = "training", ""
@@ -163,7 +164,8 @@ class Retraining:
             settings["tracking.uri"] = config.tracking.uri
         if not settings["data.validation"]:
             settings["search.objective"] = None
-        return compose.overrides(settings)
+        # A question of one answer: only what varies something has a name of its own.
+        return [*compose.overrides(settings), f"search.space={{data.manual_labels:[{free}]}}"]
 
     def _warnings(self, settings: dict[str, Any], network: Network, only_misread: bool) -> list[str]:
         found = []
