@@ -1,13 +1,14 @@
 """One small trained network, registered as the best of a sweep; a quick one of known answers; digits of the seeded pen."""
 
 import asyncio
+import http.client
 import json
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -165,3 +166,19 @@ def start(folder, *words):
     found = re.search(r"http://127\.0\.0\.1:\d+/", line)
     assert found, process.communicate()
     return process, found.group()
+
+
+class Client:
+    """One connection to a server that may be gone at any moment."""
+
+    def __init__(self, address):
+        place = urlsplit(address)
+        self.origin = f"http://{place.netloc}"
+        self.connection = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
+
+    def post(self, path, body):
+        self.connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", "Origin": self.origin})
+        answer = self.connection.getresponse()
+        found = json.loads(answer.read())
+        assert answer.status == 200, found
+        return found

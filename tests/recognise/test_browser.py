@@ -5,6 +5,8 @@ import json
 import os
 import re
 import signal
+import statistics
+import time
 import zipfile
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from digitexp.data.store import DrawingStore
 from digitexp.recognise.network import load
 from digitexp.recognise.standing import standings
 from digitexp.tracking.registry import CHAMPION
-from tests.recognise.conftest import pen_strokes, start
+from tests.recognise.conftest import Client, pen_strokes, start
 
 CHROMIUM = Path("/usr/bin/chromium")
 WAIT = 60  # seconds; the machine is shared
@@ -38,7 +40,7 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def server(browser, recorded, tmp_path_factory):
+def server(recorded, tmp_path_factory):
     """`digitexp draw` on the registered network; its address and its store, in a folder of its own."""
     folder = tmp_path_factory.mktemp("draw")
     process, address = start(folder, "draw.model=models:/digitexp.single@best", f"tracking.uri=sqlite:///{recorded}/mlruns/mlflow.db")
@@ -185,6 +187,24 @@ def test_by_touch_alone_on_a_phone(visit, server):
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     small = "nodes => nodes.filter(node => node.offsetHeight && (node.offsetHeight < 40 || node.offsetWidth < 30)).map(node => node.id)"
     assert page.locator("main button, header button").evaluate_all(small) == []
+
+
+def test_recognition_answers_in_under_50_milliseconds(server):
+    """The median of 15 requests, in the quietest of ten rounds: the machine is shared."""
+    client = Client(server[0])
+    sitting = client.post("/api/sittings", {"writer": "bench", "role": "train", "prompted": False})["sitting"]["id"]
+    medians = []
+    for turn in range(10):
+        spent = []
+        for number in range(15):
+            body = {"sitting": sitting, "drawing": f"{turn}-{number}", "size": 280, "strokes": pen_strokes(number % 10, turn)}
+            began = time.perf_counter()
+            client.post("/api/drawings", body)
+            spent.append(time.perf_counter() - began)
+            time.sleep(0.03)  # within the rate that the server allows
+        medians.append(1000 * statistics.median(spent))
+    print(f"median of 15 requests: {min(medians):.1f} to {max(medians):.1f} ms in ten rounds")
+    assert min(medians) < 50
 
 
 def test_two_pages_at_once_do_not_mix(visit, server):

@@ -1,36 +1,18 @@
 """`kill -9` of the server between any two requests loses no drawing that it has acknowledged."""
 
-import http.client
 import json
 import random
 import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from digitexp.data.store import DrawingStore
-from tests.recognise.conftest import pen_strokes, start
+from tests.recognise.conftest import Client, pen_strokes, start
 
 RESULTS = Path(__file__).parents[2] / "bench" / "results"
-
-
-class Client:
-    """One connection to a server that may be gone at any moment."""
-
-    def __init__(self, address):
-        place = urlsplit(address)
-        self.origin = f"http://{place.netloc}"
-        self.connection = http.client.HTTPConnection(place.hostname, place.port, timeout=30)
-
-    def post(self, path, body):
-        self.connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", "Origin": self.origin})
-        answer = self.connection.getresponse()
-        found = json.loads(answer.read())
-        assert answer.status == 200, found
-        return found
 
 
 def session(client, acknowledged, sitting, moment, rng):
