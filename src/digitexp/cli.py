@@ -115,7 +115,7 @@ def draw(config: Config) -> int:
     def show(address: str) -> None:
         gc.freeze()
         gc.enable()
-        screen.say(f"Draw on [bold]{address}[/] (Ctrl-C ends it); every drawing is kept in {screen.escape(str(file))}")
+        screen.show_drawing_page(address, file)
 
     page.serve(config, file, show)
     return DONE
@@ -129,7 +129,9 @@ def promote(config: Config) -> int:
     return DONE
 
 
-VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "ui": ui, "draw": draw, "promote": promote}
+VERBS: dict[str, Callable[[Config], int]] = {
+    "run": run, "plan": plan, "report": report, "ui": ui, "draw": draw, "promote": promote,
+}  # fmt: skip
 
 def _as_model(words: Sequence[str]) -> list[str]:
     """`promote SWEEP` and `promote models:/NAME@ALIAS` as settings."""

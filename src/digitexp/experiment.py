@@ -141,7 +141,7 @@ class Promoted:
 def promote(config: Config) -> Promoted:
     """Move the alias `champion` to the network `promote.model`, or to the best one of the sweep. Raises TrackingError."""
     if config.promote.model is None and config.search.name is None:
-        raise ConfigError("promote: found no network to promote; type digitexp promote SWEEP, or promote models:/NAME@ALIAS.")
+        raise ConfigError("promote: found no network to promote; type digitexp promote SWEEP, or models:/NAME@ALIAS.")
     chosen = config.promote.model or f"models:/{registry.model_name(str(config.search.name))}@{registry.ALIAS}"
     if not stores.exists(config.tracking.uri):
         raise TrackingError(f"promote: there is no store at {stores.resolve(config.tracking.uri)} yet; "

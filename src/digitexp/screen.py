@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,11 @@ def show_address(address: str, ours: bool) -> None:
 def say(line: str) -> None:
     """A line of its own, in rich's markup, never broken."""
     console.print(line, soft_wrap=True)
+
+
+def show_drawing_page(address: str, file: Path) -> None:
+    """Where to draw, how it ends, and where the drawings are."""
+    say(f"Draw on [bold]{address}[/] (Ctrl-C ends it); every drawing is kept in {escape(str(file))}")
 
 
 def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spent]) -> None:

@@ -364,7 +364,8 @@ class Draw:
 
     def check(self, at: str) -> None:
         choose(f"{at}.role", self.role, dict.fromkeys(["train", "score"]))
-        require(0 < len(self.writer) <= 60 and self.writer.isprintable(), f"{at}.writer", self.writer, "a name of 1 to 60 letters")
+        named = 0 < len(self.writer) <= 60 and self.writer.isprintable()
+        require(named, f"{at}.writer", self.writer, "a name of 1 to 60 letters")
         require(self.add is None or self.export is None, f"{at}.add", self.add, f"null together with {at}.export")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import expect, sync_playwright
+from tests.recognise.conftest import Client, pen_strokes, start
 
 from digitexp.data import drawings
 from digitexp.data.sources import CLASSES
@@ -20,7 +21,6 @@ from digitexp.data.store import DrawingStore
 from digitexp.recognise.network import load
 from digitexp.recognise.standing import standings
 from digitexp.tracking.registry import CHAMPION
-from tests.recognise.conftest import Client, pen_strokes, start
 
 CHROMIUM = Path("/usr/bin/chromium")
 WAIT = 60  # seconds; the machine is shared
@@ -47,7 +47,7 @@ def server(recorded, tmp_path_factory):
     with DrawingStore(folder / "drawings.db") as store:
         yield address, store
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=WAIT)
+    _, errors = process.communicate(timeout=WAIT)
     assert (process.returncode, errors) == (0, "")
 
 

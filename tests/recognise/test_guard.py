@@ -1,9 +1,9 @@
 """Who may ask the page's server, and how much."""
 
 import pytest
+from tests.recognise.conftest import Caller
 
 from digitexp.recognise.guard import BODY, BURST, HEADERS, RATE, Guard
-from tests.recognise.conftest import Caller
 
 HOST, ORIGIN, JSON = ("host", "127.0.0.1:8128"), ("origin", "http://127.0.0.1:8128"), ("content-type", "application/json")
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.recognise.conftest import Client, pen_strokes, start
 
 from digitexp.data.store import DrawingStore
-from tests.recognise.conftest import Client, pen_strokes, start
 
 RESULTS = Path(__file__).parents[2] / "bench" / "results"
 
@@ -61,7 +61,7 @@ def test_killed_at_three_moments(tmp_path, network_file):
 def test_killed_at_fifty_moments(tmp_path, network_file):
     began, clock = datetime.now(UTC), time.monotonic()
     moments = [random.Random(turn).randrange(1, 15) for turn in range(50)]
-    count = killed_after(tmp_path, network, moments, seed=2)
+    count = killed_after(tmp_path, network_file, moments, seed=2)
     RESULTS.mkdir(exist_ok=True)
     log = {"began": began.isoformat(timespec="seconds"), "kills": len(moments), "requests": sum(moments) + 50, "drawings": count,
            "lost": 0, "seconds": round(time.monotonic() - clock)}  # fmt: skip

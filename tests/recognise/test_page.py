@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
+from tests.recognise.conftest import Caller, Waiting, network, pen_strokes
 
 from digitexp.data.sources import CLASSES
 from digitexp.recognise import page as module
 from digitexp.recognise.sitting import Desk
 from digitexp.recognise.standing import standings
-from tests.recognise.conftest import Caller, Waiting, network, pen_strokes
 
 LINE = [[[140.0, 60.0, 0.0], [140.0, 220.0, 9.0]]]
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.recognise.conftest import network
 
 from digitexp import compose
 from digitexp.config import flatten
@@ -12,7 +13,6 @@ from digitexp.planning import plan
 from digitexp.recognise.network import load
 from digitexp.recognise.retraining import Retraining, compared
 from digitexp.recognise.sitting import Desk
-from tests.recognise.conftest import network
 
 
 def hits(right, n=200):

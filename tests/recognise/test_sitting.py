@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from tests.recognise.conftest import network, pen_strokes
 
 from digitexp.data.geometry import normalise
 from digitexp.data.sources import CLASSES
@@ -11,7 +12,6 @@ from digitexp.errors import ConfigError, DataError
 from digitexp.recognise import standing
 from digitexp.recognise.sitting import Desk
 from digitexp.recognise.strokes import rasterise
-from tests.recognise.conftest import network, pen_strokes
 
 
 def test_a_drawing_is_recognised_and_stored_at_once(desk):
@@ -69,13 +69,13 @@ def test_letters_are_labels_before_any_network_knows_them(tmp_path, desk):
     sitting = more.begin("ann", "train")
     more.draw(sitting, "one", [[[140, 100, 0]]], 280)
     more.label(sitting, "one", "ß")
-    with pytest.raises(DataError, match="label: found 'b'; allowed are 0, 1, .*, a, ß"):
+    with pytest.raises(DataError, match=r"label: found 'b'; allowed are 0, 1, .*, a, ß"):
         more.label(sitting, "one", "b")
 
 
 @pytest.mark.parametrize(("writer", "role"), [("", "train"), ("  ", "train"), ("x" * 61, "train"), ("a\nb", "train"), ("ann", "both")])
 def test_who_may_not_sit_down(desk, writer, role):
-    with pytest.raises(DataError, match="writer: allowed is a name|role: found 'both'; allowed are train and score"):
+    with pytest.raises(DataError, match=r"writer: allowed is a name|role: found 'both'; allowed are train and score"):
         desk.begin(writer, role)
 
 

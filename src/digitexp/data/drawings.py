@@ -38,7 +38,8 @@ def files(drawn: Drawn) -> tuple[Path, ...]:
 def digests(drawn: Drawn) -> dict[str, str]:
     """SHA-256 (hex) of what the drawings are read from, by what it is; of a folder, one for all PNGs and their names.
 
-    Of a store, of the drawings with a label that are chosen: their order, roles, labels and rasters. Nothing for `synthetic`, which the settings and the code decide. Raises DataError.
+    Of a store, of the drawings with a label that are chosen: their order, roles, labels and rasters.
+    Nothing for `synthetic`, which the settings and the code decide. Raises DataError.
     """
     if drawn.source == "csv":
         names = ("drawn images", "drawn labels")
@@ -203,7 +204,8 @@ def _stored(drawn: Drawn, classes: Sequence[str]) -> list[tuple[str, str, bytes]
         raise DataError(f"data.drawn.recognised_by={drawn.recognised_by}: {drawn.store} has no drawing to train on that this "
                         f"network misread; {told}.{nearest(drawn.recognised_by, names)}")  # fmt: skip
     if not found:
-        raise DataError(f"data.drawn.store={drawn.store}: found no drawing with a label; type digitexp draw to draw some.")
+        where = f"data.drawn.store={drawn.store}"
+        raise DataError(f"{where}: found no drawing with a label; type digitexp draw to make some.")
     if drawn.holdout and not any(role == "score" for role, _, _ in found):
         raise DataError(f"data.drawn.store={drawn.store}: found no drawing to score; draw some in a sitting of "
                         "draw.role=score, or type data.drawn.holdout=0 to score none.")  # fmt: skip

@@ -200,7 +200,9 @@ def state(desk: Desk, sitting: Sitting, everything: bool = False, reveal: bool =
     stands = standing.standings(desk.store, scope)
     shown = [one for one in stands if one.digest in names or not sitting.blind or reveal]
     hidden = sitting.blind and not reveal
-    found = [asdict(one) | {"model": names.get(one.digest, one.model), "digest": "" if hidden else one.digest} for one in shown]
+    found = [
+        asdict(one) | {"model": names.get(one.digest, one.model), "digest": "" if hidden else one.digest} for one in shown
+    ]
     pair = None
     if len(desk.networks) > 1:
         first, second = sorted(desk.networks, key=lambda network: names[network.digest])

@@ -62,10 +62,12 @@ class Round:
 
 def compared(name: str, old: np.ndarray, new: np.ndarray) -> Round:
     """Two networks by what they read right, bool (n,), of the same drawings, 1 or more."""
-    shares = [Share("", int(hits.sum()), len(hits), *compare.score(float(hits.mean()), len(hits))) for hits in (old, new)]
-    apart = compare.difference([new], [old])
+    before, after = (
+        Share("", int(hits.sum()), len(hits), *compare.score(float(hits.mean()), len(hits))) for hits in (old, new)
+    )
+    gain, apart = float(new.mean() - old.mean()), compare.difference([new], [old])
     further = None if apart.low > 0 or apart.high < 0 else ties.further([new], [old]).images
-    return Round(name, *shares, float(new.mean() - old.mean()), *apart, compare.mcnemar(new, old), further)
+    return Round(name, before, after, gain, apart.low, apart.high, compare.mcnemar(new, old), further)
 
 
 class Retraining:
@@ -171,8 +173,8 @@ class Retraining:
         found = []
         others = [model for model in self.desk.store.recognisers() if model != network.name]
         if others and not only_misread:
-            found.append(f"Some drawings were recognised by another network ({', '.join(others)}): what {network.name} itself "
-                         "misread helps it most.")  # fmt: skip
+            found.append(f"Some drawings were recognised by another network ({', '.join(others)}): what {network.name} "
+                         "itself misread helps it most.")  # fmt: skip
         if settings["data.manual_labels"] and settings["data.drawn.source"] in ("csv", "folder"):
             found.append(f"{network.name} was trained with {settings['data.manual_labels']} drawings of "
                          f"{settings['data.drawn.images']} too: to keep them, digitexp draw draw.add=FOLDER.")  # fmt: skip
@@ -188,7 +190,8 @@ class Retraining:
             if self.phase == "stopped":
                 return
             if code:
-                self.phase, self.message = "failed", next((line for line in reversed(self.lines) if line), f"exit code {code}")
+                said = next((line for line in reversed(self.lines) if line), f"exit code {code}")
+                self.phase, self.message = "failed", said
                 return
             self.phase = "comparing"
             self._compare(drawn)
@@ -206,7 +209,8 @@ class Retraining:
         self.network = load(ADDRESS, self.desk.classes, self.config.tracking.uri)
         if drawn.holdout:
             found = drawings.read(drawn, self.desk.classes)
-            frozen = found.take(np.arange(len(found))[-drawings.division(drawn, self.desk.classes, len(found))[1] :])
+            _, scored = drawings.division(drawn, self.desk.classes, len(found))
+            frozen = found.take(np.arange(len(found))[-scored:])
             truth = np.array(frozen.classes)[frozen.labels]
             old, new = (
                 np.array(each.classes)[each.probabilities(frozen.images).argmax(axis=1)] == truth

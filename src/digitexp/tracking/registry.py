@@ -1,4 +1,4 @@
-"""MLflow's model registry: the best network of each sweep, `models:/digitexp.<sweep>@best`, and the one in use, `CHAMPION`."""
+"""MLflow's model registry: the best network of each sweep, `models:/digitexp.<sweep>@best`, and the champion, in use."""
 
 import json
 import logging
@@ -116,7 +116,7 @@ def _version(store: Store, address: str) -> Any:
     if not alias:
         name, _, label = name.rpartition("/")
     if not address.startswith("models:/") or not name or not label or (not alias and not label.isdecimal()):
-        raise TrackingError(f"{address}: is no address of a network; allowed are models:/NAME@ALIAS and models:/NAME/VERSION.")
+        raise TrackingError(f"{address}: is no address of a network; allowed are models:/NAME@ALIAS, models:/NAME/VERSION.")
     models = {model.name: model for model in store.client.search_registered_models()}
     if name not in models:
         offer = f"there are {', '.join(sorted(models))}" if models else "type digitexp +sweep=NAME to train some"
