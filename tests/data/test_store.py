@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from digitexp.compose import compose
 from digitexp.config import present
 from digitexp.data import drawings, sets
+from digitexp.data.geometry import normalise
 from digitexp.data.sources import CLASSES
 from digitexp.data.store import DrawingStore, Prediction
 from digitexp.errors import ConfigError, DataError
@@ -154,7 +155,7 @@ def test_sittings_are_trained_on_or_scored_never_both(store):
     assert len(found["train"]) == len(alone["train"]) + 6 == sets.size(data)
     assert found["train"].labels[-6:].tolist() == [0, 1, 2, 3, 4, 5]
     assert found["drawn"].labels.tolist() == [0, 1, 2, 3]
-    expected = [drawings.fit(raster(number + 50), "mnist") for number in range(4)]
+    expected = [normalise(raster(number + 50), light_ink=True) for number in range(4)]
     np.testing.assert_array_equal(found["drawn"].images, expected)
     with pytest.raises(DataError, match=r"data\.manual_labels=7: found 10 drawings, of which the last 4 are scored .*allowed are 0 to 6"):
         sets.load(replace(data, manual_labels=7))

@@ -47,6 +47,9 @@ def network_file(recorded) -> Path:
     return file
 
 
+DRAWN = compose([]).data.drawn  # MNIST's geometry
+
+
 class Bars:
     """A network of known answers: the class is the number of columns with ink, modulo ten, or always `constant`."""
 
@@ -69,7 +72,7 @@ def network(name="models:/digitexp/1", **settings):
 def desk(tmp_path):
     """A desk whose network is quick and known; its store is this test's own."""
     with DrawingStore(tmp_path / "drawings.db") as store:
-        yield Desk(store, [network()], CLASSES, "mnist")
+        yield Desk(store, [network()], CLASSES, DRAWN)
 
 
 def pen_strokes(digit, seed, size=280):

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 from tests.recognise.conftest import Client, pen_strokes, start
 
-from digitexp.data import drawings
+from digitexp.data.geometry import normalise
 from digitexp.data.sources import CLASSES
 from digitexp.data.store import DrawingStore
 from digitexp.recognise.network import load
@@ -135,7 +135,7 @@ def test_what_the_page_shows_is_what_the_network_got(visit, server, uri):
     draw(page, 5, 3)
     pixels = page.evaluate("Array.from(document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data)")
     (stored,) = store.drawings(store.sitting(sitting(page)))
-    image = drawings.fit(stored.raster, "mnist")
+    image = normalise(stored.raster, light_ink=True)
     np.testing.assert_array_equal(np.array(pixels).reshape(28, 28, 4)[..., 0], image)
     network = load("models:/digitexp.single@best", (), uri)
     np.testing.assert_allclose(stored.predictions[0].probabilities, network.probabilities(image[None])[0], atol=1e-5)
@@ -282,7 +282,7 @@ def test_the_whole_loop_from_a_scored_sitting_to_the_champion(visit, server, uri
     table = page.locator("#round table tr").all_inner_texts()
     old, new = load("models:/digitexp.single@best", (), uri), load("models:/digitexp.retrained@best", (), uri)
     frozen = [drawing for drawing in store.drawings(labelled=True) if drawing.sitting.role == "score"]
-    images = np.stack([drawings.fit(drawing.raster, "mnist") for drawing in frozen])
+    images = np.stack([normalise(drawing.raster, light_ink=True) for drawing in frozen])
     for row, name, network in zip(table, ("before", "after"), (old, new), strict=True):
         read = network.probabilities(images).argmax(axis=1)
         right = sum(str(digit) == drawing.label for digit, drawing in zip(read, frozen, strict=True))

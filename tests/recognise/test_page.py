@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
-from tests.recognise.conftest import Caller, Waiting, network, pen_strokes
+from tests.recognise.conftest import DRAWN, Caller, Waiting, network, pen_strokes
 
 from digitexp.data.sources import CLASSES
 from digitexp.recognise import page as module
@@ -60,7 +60,7 @@ def test_one_sitting_and_all_of_them(page):
 
 def test_a_blind_sitting_tells_neither_name_nor_answer_before_it_is_asked(page, tmp_path):
     pair = [network("models:/first/1", constant=1), network("models:/second/1", constant=2)]
-    desk = Desk(page.desk.store, pair, CLASSES, "mnist")
+    desk = Desk(page.desk.store, pair, CLASSES, DRAWN)
     blind = Caller(module.application(desk, Waiting(), module.Config()))
     seen = set()
     for _ in range(12):  # A is now the one, now the other

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.recognise.conftest import network
+from tests.recognise.conftest import DRAWN, network
 
 from digitexp import compose
 from digitexp.config import flatten
@@ -58,7 +58,7 @@ def test_a_network_from_a_file_is_trained_as_it_is_configured(retraining):
 
 def test_a_registered_network_is_trained_as_it_was(desk, uri):
     known = load("models:/digitexp.single@best", (), uri)
-    mine = Desk(desk.store, [known], CLASSES, "mnist")
+    mine = Desk(desk.store, [known], CLASSES, DRAWN)
     sitting, scored = mine.begin("ann", "train"), mine.begin("ben", "score")
     for number, where in enumerate((sitting, sitting, scored)):
         mine.draw(where, f"n{number}", [[[100 + 10 * number, 60, 0], [140, 220, 9]]], 280)
@@ -68,7 +68,7 @@ def test_a_registered_network_is_trained_as_it_was(desk, uri):
     assert (config.training.epochs, config.data.limit, config.tracking.uri) == (3, 300, uri)
     assert (config.data.manual_labels, config.data.drawn.holdout) == (2, 1)
     other = network("models:/other/1")
-    Desk(desk.store, [other], CLASSES, "mnist").draw(sitting, "other", [[[100, 60, 0]]], 280)
+    Desk(desk.store, [other], CLASSES, DRAWN).draw(sitting, "other", [[[100, 60, 0]]], 280)
     desk.label(sitting, "other", "7")
     retraining.words(only_misread=False)
     (warning,) = retraining.warnings

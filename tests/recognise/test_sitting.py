@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tests.recognise.conftest import network, pen_strokes
+from tests.recognise.conftest import DRAWN, network, pen_strokes
 
 from digitexp.data.geometry import normalise
 from digitexp.data.sources import CLASSES
@@ -65,7 +65,7 @@ def test_two_sittings_at_once_do_not_mix(desk):
 
 
 def test_letters_are_labels_before_any_network_knows_them(tmp_path, desk):
-    more = Desk(desk.store, [network()], [*CLASSES, "a", "ß"], "raw")
+    more = Desk(desk.store, [network()], [*CLASSES, "a", "ß"], DRAWN)
     sitting = more.begin("ann", "train")
     more.draw(sitting, "one", [[[140, 100, 0]]], 280)
     more.label(sitting, "one", "ß")
@@ -81,7 +81,7 @@ def test_who_may_not_sit_down(desk, writer, role):
 
 def test_two_networks_are_compared_blind(tmp_path, desk):
     pair = [network("models:/a/1", constant=1), network("models:/b/1", constant=2)]
-    both = Desk(desk.store, pair, CLASSES, "mnist")
+    both = Desk(desk.store, pair, CLASSES, DRAWN)
     assert (desk.blind, both.blind) == (False, True)
     sitting = both.begin("ann", "score")
     assert sitting.blind
@@ -94,4 +94,4 @@ def test_two_networks_are_compared_blind(tmp_path, desk):
     assert duel.p == pytest.approx(2 * sum([1, 18, 153, 816, 3060]) / 2**18)
     assert duel.further == 0
     with pytest.raises(ConfigError, match=r"draw\.against=models:/a/1: is the same network as"):
-        Desk(desk.store, [pair[0], pair[0]], CLASSES, "mnist")
+        Desk(desk.store, [pair[0], pair[0]], CLASSES, DRAWN)

@@ -228,8 +228,8 @@ class DrawingStore:
         with self._transaction() as database:
             return database.execute(
                 "SELECT role, label, raster FROM drawings JOIN sittings ON sittings.id = sitting "
-                "WHERE label IS NOT NULL AND (? IS NULL OR role = 'score' OR EXISTS (SELECT * FROM predictions WHERE drawing = number AND class != label "
-                "AND ? IN (model, digest))) ORDER BY role = 'score', number",
+                "WHERE label IS NOT NULL AND (? IS NULL OR role = 'score' OR EXISTS (SELECT * FROM predictions "
+                "WHERE drawing = number AND class != label AND ? IN (model, digest))) ORDER BY role = 'score', number",
                 (recognised_by, recognised_by),
             ).fetchall()
 

@@ -179,7 +179,7 @@ def serve(config: Config, file: Path, show: Callable[[str], None]) -> None:
     with server.listen("draw.port", settings.port) as listening, DrawingStore(file) as store:
         names = [settings.model, *([settings.against] if settings.against else [])]
         networks = [load(name, config.data.classes, config.tracking.uri) for name in names]
-        desk = Desk(store, networks, config.data.classes, config.data.drawn.geometry)
+        desk = Desk(store, networks, config.data.classes, config.data.drawn)
         retraining = Retraining(desk, config)
         app = application(desk, retraining, config)
         options = uvicorn.Config(app, log_config=None, access_log=False, ws="none", proxy_headers=False, server_header=False,

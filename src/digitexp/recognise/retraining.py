@@ -159,6 +159,7 @@ class Retraining:
             "data.drawn.store": drawn.store,
             "data.drawn.recognised_by": drawn.recognised_by,
             "data.drawn.geometry": drawn.geometry,
+            "data.drawn.stroke_width": drawn.stroke_width,
             "data.drawn.holdout": scored,
         }
         settings |= mine | {"search.name": NAME, "tracking.pictures": "best"}
