@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from desks import Client, pen_strokes, start
 from playwright.sync_api import expect, sync_playwright
-from tests.recognise.conftest import Client, pen_strokes, start
 
 from digitexp.data.geometry import normalise
 from digitexp.data.sources import CLASSES

@@ -1,7 +1,7 @@
 """Who may ask the page's server, and how much."""
 
 import pytest
-from tests.recognise.conftest import Caller
+from desks import Caller
 
 from digitexp.recognise.guard import BODY, BURST, HEADERS, RATE, Guard
 

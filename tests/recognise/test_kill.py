@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.recognise.conftest import Client, pen_strokes, start
+from desks import Client, pen_strokes, start
 
 from digitexp.data.store import DrawingStore
 

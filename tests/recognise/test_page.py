@@ -8,15 +8,27 @@ import zipfile
 
 import numpy as np
 import pytest
+from desks import DRAWN, Caller, Waiting, network, pen_strokes, seat
 from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
-from tests.recognise.conftest import DRAWN, Caller, Waiting, network, pen_strokes
 
+from digitexp.compose import compose
 from digitexp.data.sources import CLASSES
 from digitexp.recognise import page as module
 from digitexp.recognise.sitting import Desk
 from digitexp.recognise.standing import standings
+
+
+@pytest.fixture
+def page(tmp_path):
+    """The page's application on a quick desk; `page.desk` is it."""
+    config = compose([f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db"])
+    with seat(tmp_path) as desk:
+        caller = Caller(module.application(desk, Waiting(), config))
+        caller.desk = desk
+        yield caller
+
 
 LINE = [[[140.0, 60.0, 0.0], [140.0, 220.0, 9.0]]]
 

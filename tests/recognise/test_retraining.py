@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.recognise.conftest import DRAWN, network
+from desks import DRAWN, network, seat
 
 from digitexp import compose
 from digitexp.config import flatten
@@ -31,6 +31,12 @@ def test_a_round_helps_only_when_the_gains_interval_lies_above_0(old, new, verdi
     assert found.low <= found.gain <= found.high
     assert found.p == compare.mcnemar(hits(new), hits(old))
     assert (found.further is not None) == (old != new and verdict == "It no longer helps")
+
+
+@pytest.fixture
+def desk(tmp_path):
+    with seat(tmp_path) as desk:
+        yield desk
 
 
 @pytest.fixture

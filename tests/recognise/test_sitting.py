@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tests.recognise.conftest import DRAWN, network, pen_strokes
+from desks import DRAWN, network, pen_strokes, seat
 
 from digitexp.data.geometry import normalise
 from digitexp.data.sources import CLASSES
@@ -12,6 +12,12 @@ from digitexp.errors import ConfigError, DataError
 from digitexp.recognise import standing
 from digitexp.recognise.sitting import Desk
 from digitexp.recognise.strokes import rasterise
+
+
+@pytest.fixture
+def desk(tmp_path):
+    with seat(tmp_path) as desk:
+        yield desk
 
 
 def test_a_drawing_is_recognised_and_stored_at_once(desk):

@@ -1,4 +1,4 @@
-"""One small trained network, registered as the best of a sweep; a quick one of known answers; digits of the seeded pen."""
+"""What the tests of the drawing page share: a quick network of known answers, digits of the seeded pen, ways to ask."""
 
 import asyncio
 import http.client
@@ -7,45 +7,18 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
-import pytest
 
-from digitexp import experiment, planning
 from digitexp.compose import compose
-from digitexp.config import change
 from digitexp.data import pen
 from digitexp.data.sources import CLASSES
 from digitexp.data.store import DrawingStore
 from digitexp.errors import ConfigError
 from digitexp.recognise.network import Network
-from digitexp.recognise.page import application
 from digitexp.recognise.sitting import Desk
-
-
-@pytest.fixture(scope="session")
-def recorded(tmp_path_factory):
-    """A folder with a store in it, in which one network was trained and registered as `models:/digitexp.single@best`."""
-    folder = tmp_path_factory.mktemp("recognise")
-    config = compose([f"tracking.uri=sqlite:///{folder}/mlruns/mlflow.db", "data.limit=300", "training.epochs=3"])
-    config = change(config, {"tracking.pictures": "best"})
-    experiment.run(planning.plan(config))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def uri(recorded) -> str:
-    return f"sqlite:///{recorded}/mlruns/mlflow.db"
-
-
-@pytest.fixture(scope="session")
-def network_file(recorded) -> Path:
-    """The registered network as a `.keras` file."""
-    (file,) = recorded.glob("mlruns/artifacts/*/models/*/artifacts/data/model.keras")
-    return file
-
 
 DRAWN = compose([]).data.drawn  # MNIST's geometry
 
@@ -68,10 +41,10 @@ def network(name="models:/digitexp/1", **settings):
     return Network(name, f"digest{abs(hash(name)) % 10**6}", CLASSES, model=Bars(**settings))
 
 
-@pytest.fixture
-def desk(tmp_path):
-    """A desk whose network is quick and known; its store is this test's own."""
-    with DrawingStore(tmp_path / "drawings.db") as store:
+@contextmanager
+def seat(folder):
+    """A desk whose network is quick and known, with a store of its own in that folder."""
+    with DrawingStore(folder / "drawings.db") as store:
         yield Desk(store, [network()], CLASSES, DRAWN)
 
 
@@ -147,15 +120,6 @@ class Caller:
         status, _, found = self("POST", path, body)
         assert status == 200, found
         return found
-
-
-@pytest.fixture
-def page(desk, tmp_path):
-    """The page's application on that desk; `page.desk` is it."""
-    config = compose([f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db"])
-    caller = Caller(application(desk, Waiting(), config))
-    caller.desk = desk
-    return caller
 
 
 def start(folder, *words):
