@@ -1,13 +1,16 @@
 """The way through the house, on a real store: record, resume, reuse, fail, be interrupted."""
 
+import re
+
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
-from digitexp import experiment
+from digitexp import experiment, screen
 from digitexp.compose import compose
 from digitexp.data.sets import load
+from digitexp.data.sources import read_digits
 from digitexp.planning import plan
 from digitexp.tracking import reader
 from digitexp.tracking.store import open_store
@@ -262,3 +265,31 @@ def test_points_that_are_the_same_run_fail_together(ask):
     outcome = ask(space, *diverging, "model.layer_1.activation=linear", name="failing_together")
     assert (outcome.trained, outcome.failed, outcome.best) == (0, 2, None)
     assert all("the training loss is" in row.scored.failure for row in outcome.rows)
+
+
+def test_leakage_marks_what_is_drawn_and_said_and_the_rest_of_each_set_is_scored(ask, client, tmp_path, monkeypatch, capsys):
+    scans = read_digits()
+    np.savez(tmp_path / "mnist.npz", x_train=scans.images[:200], y_train=scans.labels[:200],
+             x_test=scans.images[200:400], y_test=scans.labels[200:400])  # fmt: skip
+    titles = []
+    monkeypatch.setattr(experiment.pictures, "draw_run", lambda result, title, folder: titles.append(title))
+    settings = ["data=mnist", f"data.path={tmp_path}/mnist.npz", "data.also.name=kaggle_stand_in", "data.limit=null",
+                "data.validation=0", "data.remove_leakage=true", "search.objective=null",
+                "search.space={data.allow_leakage:[false,true]}"]  # fmt: skip
+    outcome = ask(*settings, name="leaking")
+    clean, leaking = (run.data for run in children(client, outcome.parent))
+    assert titles == ["data.allow_leakage=False seed=1", "data.allow_leakage=True seed=1 (LEAKAGE PERMITTED)"]
+    assert clean.params["data.remove_leakage"] == leaking.params["data.allow_leakage"] == "True"
+    assert not any(name.startswith(("test_clean", "kaggle_stand_in_clean")) for name in clean.metrics)
+    for name in ("test", "kaggle_stand_in"):
+        assert {f"{name}/accuracy", f"{name}/auc"} <= set(clean.metrics)
+        assert {f"{name}_clean/accuracy", f"{name}_clean/loss", f"{name}_clean/auc"} <= set(leaking.metrics)
+    given = compose([f"tracking.uri={outcome.store}", "search.name=leaking", f"report.folder={tmp_path}"])
+    experiment.report(given)
+    page = (tmp_path / "leaking" / "README.md").read_text()
+    assert "LEAKAGE WAS PERMITTED with data.allow\\_leakage=true" in page
+    assert re.search(r"kaggle_stand_in \(of 160\) \| kaggle_stand_in_clean \(of \d+\)", page)
+    screen.show_outcome(plan(compose([*settings, "search.name=leaking"])), outcome)
+    said = capsys.readouterr().out
+    assert "LEAKAGE WAS PERMITTED" in said
+    assert "kaggle_stand_in_clean/accuracy" in said

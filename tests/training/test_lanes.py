@@ -250,7 +250,8 @@ def test_one_engine_goes_on_where_the_other_stopped_and_a_lane_may_end_early():
 def test_what_is_supported():
     assert lanes.supports(CONFIG)
     assert not lanes.supports(compose(["model=cnn"]))
-    for path, value in [("loss", "dice"), ("optimizer.clipnorm", 1.0), ("optimizer.name", "muon")]:
+    for path, value in [("loss", "dice"), ("optimizer.clipnorm", 1.0), ("optimizer.name", "muon"),
+                        ("training.class_weights", "balanced")]:  # fmt: skip
         assert not lanes.supports(change(CONFIG, {path: value})), path
 
 

@@ -27,8 +27,8 @@ from digitexp.tracking.records import RunRecord
 
 PAGE, TEXT, RESULTS, RUNS, BEST = "index.html", "README.md", "results.csv", "runs.csv", "best.yaml"
 FIGURES = (
-    "ranking.png", "values.png", "accuracy.png", "loss.png", "confusion-best.png", "confusion-worst.png", "roc-best.png",
-    "roc-worst.png",
+    "ranking.png", "values.png", "accuracy.png", "loss.png", "confusion-best.png", "confusion-worst.png", "roc.png",
+    "roc-best.png", "roc-worst.png",
 )  # fmt: skip
 PAIRS = 8  # of digits that were taken for each other
 
@@ -187,9 +187,9 @@ def _captions(report: Report) -> dict[str, str]:
         "loss.png": f"Loss after each epoch. {seeds}",
         "confusion-best.png": f"The {ends[0]}: rows are the true digits, columns what they were read as.",
         "confusion-worst.png": f"The {ends[1]}.",
-        "roc-best.png": f"The {ends[0]}: how much of a digit is found, against how many of the others are taken for it; "
-        "below the digit's name, the area under its curve (AUC).",
-        "roc-worst.png": f"The {ends[1]}.",
+        "roc.png": "How much of a digit is found, against how many of the others are taken for it (on a logarithmic axis).",
+        "roc-best.png": f"The {ends[0]}, digit by digit.",
+        "roc-worst.png": f"The {ends[1]}, digit by digit.",
     }
 
 
@@ -230,7 +230,7 @@ def _areas(report: Report) -> list[dict[str, Any]]:
     rows = []
     for row in report.by_evidence[: pictures.CURVES]:
         found = report.areas(row)
-        if found is not None:
+        if found is not None and not np.isnan(found).all():
             areas = ["" if np.isnan(area) else f"{area:.4f}" for area in (np.nanmean(found), *found)]
             rows.append({"setting": name(row.scored.point, report.paths), "mean": areas[0], "digits": areas[1:]})
     return rows
