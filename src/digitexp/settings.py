@@ -292,8 +292,8 @@ class Training:
     class_weights: str = MISSING
 
     def check(self, at: str) -> None:
+        choose(f"{at}.engine", self.engine, dict.fromkeys(["auto", "keras", "lanes"]))
         choose(f"{at}.class_weights", self.class_weights, dict.fromkeys(["none", "balanced"]))
-        choose(f"{at}.engine", self.engine, dict.fromkeys(["keras", "lanes"]))
         require(self.epochs >= 1, f"{at}.epochs", self.epochs, "a whole number from 1")
         require(self.batch_size >= 1, f"{at}.batch_size", self.batch_size, "a number of images from 1")
 
@@ -337,9 +337,13 @@ class Search:
 
 @dataclass
 class Tracking:
-    """Where MLflow keeps the runs, and which runs get pictures: all, or only the best trial's."""
+    """Where MLflow keeps the runs, and which runs get pictures: all, or only the best trial's.
+
+    `runs` is a runs.csv: what is finished there counts as finished here.
+    """
 
     uri: Optional[str] = MISSING
+    runs: Optional[str] = MISSING
     pictures: str = MISSING
 
     def check(self, at: str) -> None:

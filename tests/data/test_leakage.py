@@ -80,7 +80,7 @@ def test_removed_from_what_is_seen_and_never_from_what_is_scored(numbers: list[l
     refuse(kept)
     assert kept["test"] is sets["test"]
     assert kept["drawn"] is sets["drawn"]
-    train, val, test, drawn = map(set, numbers)
+    _, val, test, drawn = map(set, numbers)
     assert numbers_of(kept["train"]) == [number for number in numbers[0] if number not in val | test | drawn]
     assert numbers_of(kept["val"]) == [number for number in numbers[1] if number not in test | drawn]
 
