@@ -96,12 +96,13 @@ def test_a_child_carries_all_of_its_run(answered, client):
         "network.png",
         "predictions.npz",
         "result.json",
+        "roc.png",
         "test",
         "val",
     }
     assert {item.path for item in client.list_artifacts(run.info.run_id, "val")} == {
         f"val/{name}"
-        for name in ("confusion.csv", "confusion_by_row.csv", "confusion.png", "per_digit.csv", "most_confused.csv")
+        for name in ("auc.csv", "confusion.csv", "confusion_by_row.csv", "confusion.png", "per_digit.csv", "most_confused.csv")
     }
     assert {"digitexp.pid", "digitexp.heartbeat", "digitexp.command", "mlflow.source.git.commit"} <= set(run.data.tags)
 

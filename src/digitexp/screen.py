@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from digitexp.reports.ranking import Row
     from digitexp.results import Failure, Result
 
+WIDE = 3  # measures, up to which a table has their intervals beside them, and beyond which below
 PIPED_WIDTH = 120  # characters, where the output is no terminal
 console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -190,6 +191,8 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
         console.print(f"[dim]{escape(line)}[/]")
     if any(change(plan.config, row.scored.point).data.allow_leakage for row in outcome.rows):
         console.print(f"[bold red]{LEAKAGE}[/]")
+        for line in filter(None, map(_clean, outcome.rows)):
+            console.print(escape(line))
     done = [f"{outcome.trained} trained"]
     done += [f"{outcome.reused} taken from other questions"] if outcome.reused else []
     done += [f"{outcome.imported} imported from {escape(str(plan.config.tracking.runs))}"] if outcome.imported else []
@@ -224,9 +227,6 @@ def show_report(reported: "Reported") -> None:
 def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
     paths = [parameter.path for parameter in plan.parameters]
     measures = [f"{name}/accuracy" for name in plan.config.data.evaluation_sets]
-    known = {name for row in rows for name in row.intervals}
-    measures = [shown for measure in measures for shown in (measure, measure.replace("/", f"{CLEAN}/"))
-                if shown == measure or shown in known]  # fmt: skip
     if objective and objective not in measures:
         measures.insert(0, objective)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
@@ -242,19 +242,26 @@ def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
         if row.scored.failure:
             table.add_row("-", *settings, f"[red]{escape(row.scored.failure)}[/]")
             continue
-        cells = [_measure(row, measure) for measure in measures]
+        cells = [_measure(row, measure, "\n" if len(measures) > WIDE else "  ") for measure in measures]
         table.add_row(
             place, *settings, *cells, f"{row.scored.mean('seconds'):.1f}", style="" if row.top or not row.rank else "dim"
         )
     return table
 
 
-def _measure(row: "Row", measure: str) -> str:
+def _measure(row: "Row", measure: str, between: str) -> str:
     interval = row.intervals.get(measure)
-    spread = f"  {interval.low:.4f} to {interval.high:.4f}" if interval else ""
-    if measure not in row.scored.metrics[0]:
-        return ""
+    spread = f"{between}{interval.low:.4f} to {interval.high:.4f}" if interval else ""
     return f"{row.scored.mean(measure):.4f}{spread}"
+
+
+def _clean(row: "Row") -> str:
+    """What a setting scored on the part of each set that it was not trained on."""
+    from digitexp.reports.ranking import label
+
+    measures = [name for name in row.intervals if name.endswith(f"{CLEAN}/accuracy")]
+    scores = ", ".join(f"{measure} {_measure(row, measure, '  ')}" for measure in measures)
+    return f"{label(row.scored.point)}: {scores}" if measures else ""
 
 
 def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:

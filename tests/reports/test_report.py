@@ -333,7 +333,8 @@ def test_areas_are_those_of_scikit_learn_and_of_the_evidence(tmp_path):
             said = rng.random((200, 3)) + sure * np.eye(3)[labels]
             said = {part: said / said.sum(axis=1, keepdims=True) for part in ("val", "test")}
             run = run_of(trial, seed, said["test"].argmax(axis=1) == labels, labels=labels)
-            runs.append(replace(run, probabilities=said))
+            read = {part: probabilities.argmax(axis=1) for part, probabilities in said.items()}
+            runs.append(replace(run, read=read, probabilities=said))
     gathered = report.gather(sweep_of(runs, repeats=2))
     pages.write(gathered, tmp_path, ["dense"])
     page = (tmp_path / "README.md").read_text()

@@ -92,12 +92,14 @@ def content(report: Report, folder: Path) -> dict[str, Any]:
 def _about(report: Report) -> str:
     first = report.sweep.runs[0].settings
     repeats = report.sweep.repeats
+    also = first.get("data.also.name", "none")
+    sources = first["data.name"] + (f" and {also}" if also != "none" else "")
     images = report.images("train")
     trained = f" {images:,} training images," if images and not _varies(report, "train") else ""
     epochs = {run.settings["training.epochs"] for run in report.sweep.runs}
     length = f"{min(epochs)} epochs" if len(epochs) == 1 else f"{min(epochs)} to {max(epochs)} epochs"
     length = "1 epoch" if epochs == {1} else length
-    return (f"{len(report.rows)} settings, {repeats} seed{'s' if repeats > 1 else ''} each; {first['data.name']},{trained} "
+    return (f"{len(report.rows)} settings, {repeats} seed{'s' if repeats > 1 else ''} each; {sources},{trained} "
             f"a {first['model.kind']} network, {length}")  # fmt: skip
 
 
