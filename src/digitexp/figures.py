@@ -280,7 +280,7 @@ def roc_figure(sets: Mapping[str, Told], title: str, of: str = "digit") -> Figur
     for axes, (name, (alarms, lines)) in zip(panels, sets.items(), strict=False):
         for place, (label, (found, area)) in enumerate(lines.items()):
             style = {"color": INK, "linewidth": 2.4} if label == "mean" else {"color": DIGITS(place % 10), "linewidth": 1.4}
-            axes.plot(alarms, found, label=f"{label}   {area:.4f}", **style)
+            axes.plot(alarms, found, label=f"{textwrap.shorten(label, 56)}   {area:.4f}", **style)
         lowest = min((found[np.searchsorted(alarms, 1e-3)] for found, _ in lines.values()), default=0.0)
         axes.set(xscale="log", xlim=(alarms[0], 1), ylim=(max(0.0, lowest - 0.1), 1.005), title=name)
         decades = [10.0**power for power in range(-6, 1) if alarms[0] <= 10.0**power]
