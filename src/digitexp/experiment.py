@@ -91,7 +91,7 @@ def _refit(sweep: Plan, outcome: Outcome, watch: Watch | None) -> str | None:
         "search.refit": False,
         "tracking.runs": None,
     }
-    whole = {"data.validation": 0.0, "search.objective": None}
+    whole = {"data.validation": 0.0, "data.folds": None, "data.fold": 1, "search.objective": None}
     config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
     refitted = run(planning.plan(config), "The winner, trained on training and validation images", watch)
     store = open_store(config.tracking.uri)
