@@ -24,6 +24,7 @@ SWEPT = ("data", "model", "optimizer", "loss", "training")
 # Settings that change nothing at these values: left out of what decides a run, so that a run that was recorded before
 # the setting existed is still the same run.
 NEUTRAL: dict[str, Any] = {
+    "data.drawn.stroke_width": 0.0,
     "data.test_labels": None,
     "data.also.name": "none",
     "data.also.path": None,
