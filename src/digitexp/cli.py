@@ -89,7 +89,7 @@ def report(config: Config) -> int:
     """Write the report of a recorded sweep, by default the newest, into experiments/."""
     from digitexp import experiment
 
-    screen.show_report(experiment.report(config))
+    screen.show_report(experiment.audit(config) if config.report.audit else experiment.report(config))
     return DONE
 
 

@@ -15,7 +15,8 @@ from digitexp.config import change, to_yaml
 from digitexp.data import sets, sources
 from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.planning import Job, Plan
-from digitexp.reports import answer, pages, pictures, ranking
+from digitexp.reports import answer, audit_pages, claims, pages, pictures, ranking
+from digitexp.reports import audit as audits
 from digitexp.reports import report as reports
 from digitexp.reports.ranking import Row, Scored
 from digitexp.results import Failure
@@ -127,6 +128,13 @@ def report(config: Config) -> Reported:
     if store:
         recorder.log_report(store, sweep.parent, files)
     return Reported(answer.answer(gathered), files, sweep.note)
+
+
+def audit(config: Config) -> Reported:
+    """Judge the reported numbers in the folder of the reports by themselves. Raises DataError when there are none."""
+    folder = Path(config.report.folder)
+    found = audits.audit(claims.read_all(folder), config.rule)
+    return Reported(audit_pages.summary(found), audit_pages.write(found, config.rule, folder / audit_pages.FOLDER), "")
 
 
 def _question(config: Config) -> str | None:

@@ -78,7 +78,8 @@ class Claim:
         return [Comparison(point, self.relation, other) for point in left for other in right]
 
     def __str__(self) -> str:
-        return f"{self.left} {self.relation} {self.right}"
+        path, equals, _ = self.left.partition("=")
+        return f"{self.left} {self.relation} {self.right.removeprefix(path + equals)}".replace(",", ", ")
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,9 @@ def write(report: Report, folder: Path, models: Sequence[str]) -> list[Path]:
         _results(report).to_csv(scratch / RESULTS, index=False)
         if report.sweep.objective and report.finished:
             (scratch / BEST).write_text(_best(report, folder, models))
-        facts = content(report, folder) | {"figures": {file: _inline(scratch / file) for file in drawn}}
-        (scratch / PAGE).write_text(_render("report.html", facts))
-        (scratch / TEXT).write_text(_render("report.md", facts))
+        facts = content(report, folder) | {"figures": {file: inline(scratch / file) for file in drawn}}
+        (scratch / PAGE).write_text(render("report.html", facts))
+        (scratch / TEXT).write_text(render("report.md", facts))
         written = [PAGE, TEXT, RESULTS, RUNS, BEST, *drawn]
         written = [file for file in written if (scratch / file).exists()]
         for file in written:
@@ -334,7 +334,7 @@ def _results(report: Report) -> Any:
     return table
 
 
-def _inline(file: Path) -> str:
+def inline(file: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
@@ -361,7 +361,7 @@ def _bound(text: str) -> str:
     return text.replace(" %", "\u00a0%")
 
 
-def _render(template: str, facts: Mapping[str, Any]) -> str:
+def render(template: str, facts: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=template.endswith(".html"),
