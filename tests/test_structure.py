@@ -21,6 +21,7 @@ ROOMS = {
     "training": {"keras", "tensorflow"},
     "evaluation": {"scipy", "sklearn"},
     "figures": {"matplotlib"},
+    "effects": {"matplotlib"},
     "results": set(),
     "runs": set(),
     "planning": set(),

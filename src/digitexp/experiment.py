@@ -15,7 +15,7 @@ from digitexp.config import change, to_yaml
 from digitexp.data import sets, sources
 from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.planning import Job, Plan
-from digitexp.reports import answer, audit_pages, claims, pages, pictures, ranking
+from digitexp.reports import answer, audit_pages, claims, pages, pictures, ranking, verdicts
 from digitexp.reports import audit as audits
 from digitexp.reports import report as reports
 from digitexp.reports.ranking import Row, Scored
@@ -124,7 +124,9 @@ def report(config: Config) -> Reported:
         sweep = reader.sweep(store, config.search.name, _question(config))
     gathered = reports.gather(sweep)
     models = [file.stem for file in sorted((CONF / "model").glob("*.yaml"))]
-    files = pages.write(gathered, _folder(config, sweep), models)
+    folder = _folder(config, sweep)
+    evidence = verdicts.judge(gathered, claims.read(Path(config.report.folder), sweep.name), config.rule)
+    files = pages.write(gathered, folder, models, evidence)
     if store:
         recorder.log_report(store, sweep.parent, files)
     return Reported(answer.answer(gathered), files, sweep.note)

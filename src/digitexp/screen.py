@@ -247,6 +247,8 @@ def _measure(row: "Row", measure: str) -> str:
 
 def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
     """What the intervals and the top group support, in words."""
+    from digitexp.reports import ties
+
     seeds = max((len(row.scored.metrics) for row in rows), default=0)
     if seeds == 1:
         lines = ["Ranges are 95 % intervals (Wilson) of one seed; other seeds may differ by more."]
@@ -257,6 +259,8 @@ def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
     top, ranked = [row for row in rows if row.top], [row for row in rows if row.rank]
     if len(top) > 1:
         lines.append(f"= a tie: these {len(top)} cannot be told apart on these images (5 %, Holm).")
+        names = [" ".join(_value(value) for value in row.scored.point.values()) for row in top[:2]]
+        lines.append(ties.of_group(top, names, str(objective).split("/")[0]))
     elif top and len(ranked) > 1:
         lines.append("No tie: the first is better than every other on these images (5 %, Holm).")
     return lines

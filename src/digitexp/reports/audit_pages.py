@@ -8,8 +8,8 @@ from typing import Any
 
 from digitexp import effects, figures
 from digitexp.reports import audit as audits
-from digitexp.reports.audit import Audit, Judged, Opinion, point_text
-from digitexp.reports.claims import Number
+from digitexp.reports.audit import Audit, Judged, Opinion
+from digitexp.reports.claims import Number, point_text
 from digitexp.reports.pages import PAGE, TEXT, inline, render
 from digitexp.settings import Rule
 
@@ -38,12 +38,13 @@ def write(audit: Audit, rule: Rule, folder: Path) -> list[Path]:
 def summary(audit: Audit) -> str:
     """What the audit found, in two sentences."""
     judged = [opinion for opinion in audit.opinions if opinion.verdict != audits.NOTHING]
-    counted = {verdict: sum(one.verdict == verdict for one in judged) for verdict in (audits.STANDS, audits.NOT, audits.OPPOSED)}
-    silent = len(audit.opinions) - len(judged)
-    opposed = f", {counted[audits.OPPOSED]} {'is' if counted[audits.OPPOSED] == 1 else 'are'} contradicted" if counted[audits.OPPOSED] else ""
-    return (f"Of {len(audit.opinions)} claims, {counted[audits.STANDS]} stand from the reported counts alone, {counted[audits.NOT]} do not"
-            f"{opposed}, and {silent} come without counts. Every number is one training: these tests know how many images were "
-            "read, not how far another seed would differ, so they uphold too much rather than too little.")  # fmt: skip
+    verdicts = (audits.STANDS, audits.NOT, audits.OPPOSED)
+    stand, fall, opposed = (sum(one.verdict == verdict for one in judged) for verdict in verdicts)
+    against = f", {opposed} {'is' if opposed == 1 else 'are'} contradicted by them" if opposed else ""
+    return (f"Of {len(audit.opinions)} claims, {stand} stand by the reported counts alone, {fall} do not{against}, and "
+            f"{len(audit.opinions) - len(judged)} come without counts. Every number is one training: these tests know how "
+            "many images were read, not how far another seed would differ, so they uphold too much rather than too "
+            "little.")  # fmt: skip
 
 
 def content(audit: Audit, rule: Rule) -> dict[str, Any]:
@@ -64,8 +65,8 @@ def _claim(opinion: Opinion) -> dict[str, Any]:
     claim = opinion.claim
     single = opinion.judged[0] if len(opinion.judged) == 1 else None
     numbers = f"{_share(single.a)} and {_share(single.b)}" if single else opinion.why
-    return {"claim": str(claim), "metric": claim.metric, "wording": claim.wording, "numbers": numbers, "verdict": opinion.verdict,
-            "needed": f"{single.needed:,}" if single and single.needed else ""}  # fmt: skip
+    return {"claim": str(claim), "metric": claim.metric, "wording": claim.wording, "numbers": numbers,
+            "verdict": opinion.verdict, "needed": f"{single.needed:,}" if single and single.needed else ""}  # fmt: skip
 
 
 def _share(number: Number | float) -> str:

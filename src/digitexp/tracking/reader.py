@@ -161,7 +161,7 @@ def _facts(store: Store, run: Any) -> dict[str, str]:
             tags = store.client.get_run(origin).data.tags
         except Exception:  # it was deleted since
             tags = {}
-    named = {name: tags.get(f"{TAG}{name}", "") for name in ("host", "cpu", "cores", "memory", "python")}
+    named = {name: tags.get(f"{TAG}{name}", "") for name in ("host", "cpu", "cores", "memory", "python", "rule")}
     versions = {key.removeprefix(TAG): value for key, value in sorted(tags.items()) if key.startswith(f"{TAG}version.")}
     facts = named | {"commit": tags.get("mlflow.source.git.commit", ""), "trained_in": origin} | versions
     return {name: value for name, value in facts.items() if value}

@@ -75,6 +75,7 @@ def begin_run(store: Store, parent: str, child: Child) -> str:
         f"{TAG}trial": str(child.trial),
         f"{TAG}point": json.dumps(dict(child.point)),
         f"{TAG}images.train": str(sets.size(child.config.data)),
+        f"{TAG}rule": child.config.rule.digest,
         "mlflow.parentRunId": parent,
         "mlflow.source.name": "digitexp",
     }
