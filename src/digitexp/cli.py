@@ -89,7 +89,9 @@ def report(config: Config) -> int:
     """Write the report of a recorded sweep, by default the newest, into experiments/."""
     from digitexp import experiment
 
-    screen.show_report(experiment.audit(config) if config.report.audit else experiment.report(config))
+    asked = config.report
+    chosen = experiment.audit if asked.audit else experiment.front if asked.readme else experiment.report
+    screen.show_report(chosen(config))
     return DONE
 
 

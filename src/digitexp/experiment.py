@@ -17,6 +17,7 @@ from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.planning import Job, Plan
 from digitexp.reports import answer, audit_pages, claims, pages, pictures, ranking, verdicts
 from digitexp.reports import audit as audits
+from digitexp.reports import front as front_page
 from digitexp.reports import report as reports
 from digitexp.reports.ranking import Row, Scored
 from digitexp.results import Failure
@@ -137,6 +138,13 @@ def audit(config: Config) -> Reported:
     folder = Path(config.report.folder)
     found = audits.audit(claims.read_all(folder), config.rule)
     return Reported(audit_pages.summary(found), audit_pages.write(found, config.rule, folder / audit_pages.FOLDER), "")
+
+
+def front(config: Config) -> Reported:
+    """Write the table of claims anew into the file `report.readme`, from the files in the folder of the reports."""
+    file, folder = Path(str(config.report.readme)), Path(config.report.folder)
+    front_page.write(file, folder, config.rule)
+    return Reported(f"The table of claims in {file} says what the files in {folder} say.", [file], "")
 
 
 def _question(config: Config) -> str | None:

@@ -13,7 +13,7 @@ from digitexp.evaluation.shares import Shares, variances
 
 MOST = 10**7  # seeds or images; beyond it, no number is worth saying
 
-# The standard error of the mean difference and its degrees of freedom, given how many times as many seeds and images there are.
+# The standard error of the mean difference and its degrees of freedom, with so many times as many seeds and images.
 Spread = Callable[[float, float], tuple[float, float]]
 
 

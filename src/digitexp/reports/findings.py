@@ -87,36 +87,43 @@ def optimism(report: Report) -> str:
             "epoch, so val has to show it.")  # fmt: skip
 
 
-def table(evidence: Evidence) -> str:
+def table(report: Report, evidence: Evidence) -> str:
     """verdicts.csv: a line a claim."""
-    rows = [_line(evidence, verdict) for verdict in evidence.verdicts]
+    lines = rows(report, evidence)
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(lines)
     return text.getvalue()
 
 
-def _line(evidence: Evidence, verdict: Verdict) -> dict[str, Any]:
+def rows(report: Report, evidence: Evidence) -> list[dict[str, Any]]:
+    """The lines of verdicts.csv."""
+    return [_line(report, evidence, verdict) for verdict in evidence.verdicts]
+
+
+def _line(report: Report, evidence: Evidence, verdict: Verdict) -> dict[str, Any]:
+    images = report.images(verdict.claim.metric.split("/")[0])
     one = verdict.tested[0] if len(verdict.tested) == 1 else None
     ours, theirs = verdict.epochs
     return {
         "claim": verdict.claim.id, "sweep": verdict.claim.sweep, "text": str(verdict.claim), "metric": verdict.claim.metric,
         "wording": verdict.claim.wording, "reported": verdict.reported, "ours": _means(verdict),
-        "difference": f"{one.left - one.right:.6g}" if one else "", "low": f"{one.interval.low:.6g}" if one else "",
-        "high": f"{one.interval.high:.6g}" if one else "", "p_holm": f"{one.p:.6g}" if one else "",
-        "verdict": verdict.verdict, "why": verdict.why, "epochs": ours, "epochs_reported": theirs,
+        "difference": f"{one.left - one.right:.10g}" if one else "", "low": f"{one.interval.low:.10g}" if one else "",
+        "high": f"{one.interval.high:.10g}" if one else "", "p_holm": f"{one.p:.10g}" if one else "",
+        "verdict": verdict.verdict, "why": verdict.why,
+        "seeds": report.sweep.repeats, "images": images, "epochs": ours, "epochs_reported": theirs,
         "rule": evidence.rule,
         "rule_fixed_before": {None: "unknown", True: "yes", False: "no"}[evidence.fixed_before],
     }  # fmt: skip
 
 
 def _means(verdict: Verdict) -> str:
-    """Our means in the order in which the reported ones are given: right, then left."""
+    """Our means, left and right."""
     if len(verdict.tested) != 1:
         return ""
     one = verdict.tested[0]
-    return f"{one.left:.3f}" if isinstance(one.comparison.right, float) else f"{one.right:.3f} and {one.left:.3f}"
+    return f"{one.left:.3f}" if isinstance(one.comparison.right, float) else f"{one.left:.3f} and {one.right:.3f}"
 
 
 def _shown(verdict: Verdict) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def write(report: Report, folder: Path, models: Sequence[str], evidence: Evidenc
         if report.sweep.objective and report.finished:
             (scratch / BEST).write_text(_best(report, folder, models))
         if evidence.verdicts:
-            (scratch / findings.VERDICTS).write_text(findings.table(evidence))
+            (scratch / findings.VERDICTS).write_text(findings.table(report, evidence))
         facts = content(report, folder) | findings.content(report, evidence)
         facts["figures"] = {file: inline(scratch / file) for file in drawn}
         (scratch / PAGE).write_text(render("report.html", facts))
@@ -346,7 +346,7 @@ def inline(file: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
-def _markdown(text: object) -> str:
+def markdown(text: object) -> str:
     """Text in which nothing is markup, fit for a cell of a table."""
     marked = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for letter in "\\`*_[]|#":
@@ -379,5 +379,5 @@ def render(template: str, facts: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"md": _markdown, "breakable": _breakable, "bound": _bound, "range": _range}
+    environment.filters |= {"md": markdown, "breakable": _breakable, "bound": _bound, "range": _range}
     return environment.get_template(template).render(facts)

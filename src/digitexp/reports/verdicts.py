@@ -191,7 +191,7 @@ def _verdict(report: Report, reported: Reported, claim: Claim, tested: Sequence[
 
 
 def _ends(claim: Claim) -> list[Point]:
-    points = [point for one in claim.comparisons for point in (one.right, one.left) if not isinstance(point, float)]
+    points = [point for one in claim.comparisons for point in (one.left, one.right) if not isinstance(point, float)]
     return [point for place, point in enumerate(points) if point not in points[:place]]
 
 
