@@ -30,6 +30,7 @@ ROOMS = {
     "tracking": {"mlflow", "psutil", "uvicorn", "keras"},  # keras: to hand the best network to MLflow
     "reports": {"jinja2", "matplotlib"},
     "experiment": set(),
+    "reproduction": set(),
     "quiet": set(),
     "screen": {"rich"},
     "cli": {"hydra", "omegaconf"},

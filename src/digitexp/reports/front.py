@@ -38,15 +38,17 @@ def table(folder: Path, rule: Rule, beside: Path) -> str:
         lines.append(_line(row, counted.get(row["claim"], ""), os.path.relpath(place / "README.md", beside)))
     silent = len(counted) - len({row["claim"] for _, row in shown})
     audit = os.path.relpath(folder / "audit" / "README.md", beside)
-    text = (f"Values are of the left and the right side of a claim, verdicts by rule {rule.digest}. {silent} more claims are not "
-            f"testable by the runs so far. \"By its counts\" is [the audit]({audit}) of the reported numbers alone.")  # fmt: skip
+    text = (f"Values are of the left and the right side of a claim, verdicts by rule {rule.digest}. {silent} more claims "
+            f"are not testable by the runs so far. \"By its counts\" is [the audit]({audit}) of the reported numbers "
+            "alone.")  # fmt: skip
     return "\n".join([*lines, "", text, ""])
 
 
 def _found(folder: Path, rule: Rule) -> list[tuple[Path, Mapping[str, str]]]:
     """The verdicts of every experiment, those under the seeds' own protocol first; each claim once, those of all often."""
     places = sorted({file.parent for file in folder.rglob(RUNS)}, key=lambda place: ("reported" not in place.parts, place))
-    rows, said = [], set()
+    rows: list[tuple[Path, Mapping[str, str]]] = []
+    said: set[str] = set()
     for place in places:
         own = _verdicts(folder, place, rule)
         own = [row for row in own if row["sweep"] == "all" or row["claim"] not in said]
@@ -67,8 +69,8 @@ def _verdicts(folder: Path, place: Path, rule: Rule) -> list[dict[str, str]]:
         rows = list(csv.DictReader(text))
     other = {row["rule"] for row in rows} - {rule.digest}
     if other:
-        raise DataError(f"{file}: its verdicts are by rule {', '.join(sorted(other))}, allowed is {rule.digest}; type digitexp "
-                        f"report search.name={place.relative_to(folder)} to judge again.")  # fmt: skip
+        raise DataError(f"{file}: its verdicts are by rule {', '.join(sorted(other))}, allowed is {rule.digest}; type "
+                        f"digitexp report search.name={place.relative_to(folder)} to judge again.")  # fmt: skip
     return rows
 
 
@@ -81,5 +83,6 @@ def _line(row: Mapping[str, str], counted: str, page: str) -> str:
         about.append(f"{row['epochs']} epochs, not {row['epochs_reported']}")
     sweep = f" ({page.split('/')[-2]})" if row["sweep"] == "all" else ""
     ours = ours or row["why"]
-    cells = [markdown(row["text"]) + sweep, row["reported"], counted, ours, f"[{row['verdict']}]({page})<br>{'; '.join(about)}"]
+    verdict = f"[{row['verdict']}]({page})<br>{'; '.join(about)}"
+    cells = [markdown(row["text"]) + sweep, row["reported"], counted, ours, verdict]
     return f"| {' | '.join(re.sub(chr(10), ' ', cell) for cell in cells)} |"

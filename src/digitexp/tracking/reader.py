@@ -48,6 +48,13 @@ def one(store: Store, run: str) -> Recorded:
     return _recorded(store.client.get_run(run))
 
 
+def record(store: Store, run: str) -> RunRecord:
+    """All that a report knows of a finished run, by its id."""
+    child = store.client.get_run(run)
+    parent = child.data.tags["mlflow.parentRunId"]
+    return _run_record(store, child, from_yaml(_local(store, parent, "config.yaml").read_text()))
+
+
 def predictions(store: Store, run: str) -> dict[str, Predictions]:
     """What a finished run says of every evaluation set."""
     return artifacts.read_predictions(_local(store, run, artifacts.PREDICTIONS))
