@@ -16,7 +16,7 @@ from digitexp import compose, planning, screen
 from digitexp.errors import ConfigError, DigitexpError, TrackingError, nearest
 from digitexp.quiet import quiet
 from digitexp.settings import Config
-from digitexp.tracking import ledger
+from digitexp.tracking import ledger, portable
 from digitexp.tracking import store as stores
 
 EXPERIMENTS = "experiments"  # where reports are, in the current folder
@@ -114,11 +114,11 @@ SUBJECTS = {"reproduce": "reproduce.run"}  # the setting that a word without "="
 
 def _show_plan(config: Config, question: str) -> planning.Plan:
     spelt = planning.plan(config)
-    finished: set[str] = set()
+    finished = set(portable.finished(config.tracking.runs))
     spent: list[planning.Spent] = []
     if stores.exists(config.tracking.uri):
         entries = ledger.finished(config.tracking.uri)
-        finished = {entry.signature for entry in entries}
+        finished |= {entry.signature for entry in entries}
         spent = [
             planning.Spent(entry.kind, entry.tflop, entry.seconds) for entry in entries if entry.tflop and entry.seconds
         ]

@@ -88,7 +88,8 @@ def _result(
         metrics["tflop"] = training_flops(specs) * len(sets["train"]) * state.epoch / 1e12
     network.save(config, model, file)
     return Result(metrics, state.curves, predictions, network.layer_table(model), network.used_settings(config),
-                  _digests(sets), list(config.data.classes), file)  # fmt: skip
+                  {name: len(digits) for name, digits in sets.items()},
+                  {name: digits.digest() for name, digits in sets.items()}, list(config.data.classes), file)  # fmt: skip
 
 
 def _registered_metrics(config: Config, name: str, predicted: Predictions) -> dict[str, float]:
@@ -98,7 +99,3 @@ def _registered_metrics(config: Config, name: str, predicted: Predictions) -> di
         if measure is not None:
             measured[f"{name}/{metric}"] = float(measure(predicted.labels, predicted.probabilities))
     return measured
-
-
-def _digests(sets: Mapping[str, Digits]) -> dict[str, str]:
-    return {name: digits.digest() for name, digits in sets.items()}

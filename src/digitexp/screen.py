@@ -185,12 +185,11 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
     console.print(_table(plan, outcome.rows, objective))
     for line in _verdict(outcome.rows, objective):
         console.print(f"[dim]{escape(line)}[/]")
-    done = (
-        [f"{outcome.trained} trained", f"{outcome.reused} taken from other questions"]
-        if outcome.reused
-        else [f"{outcome.trained} trained"]
-    )
-    finished = sum(len(row.scored.metrics) for row in outcome.rows) - outcome.trained - outcome.reused
+    done = [f"{outcome.trained} trained"]
+    done += [f"{outcome.reused} taken from other questions"] if outcome.reused else []
+    done += [f"{outcome.imported} imported from {escape(str(plan.config.tracking.runs))}"] if outcome.imported else []
+    runs = sum(len(row.scored.metrics) for row in outcome.rows)
+    finished = runs - outcome.trained - outcome.reused - outcome.imported
     about = Table.grid(padding=(0, 2))
     about.add_column(style="dim", no_wrap=True)
     about.add_column(overflow="fold")
@@ -200,6 +199,8 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
     )
     if outcome.best:
         about.add_row("best network", outcome.best)
+    elif objective and outcome.rows and outcome.rows[0].rank and not plan.config.search.refit:
+        about.add_row("best network", f"not here: its run was imported; {COMMAND} run best={outcome.experiment} trains it")
     about.add_row("recorded in", outcome.store)
     about.add_row("compare", f"{COMMAND} ui search.name={outcome.experiment}")
     console.print()
@@ -292,8 +293,10 @@ def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
     seeds = max((len(row.scored.metrics) for row in rows), default=0)
     if seeds == 1:
         lines = ["Ranges are 95 % intervals (Wilson) of one seed; other seeds may differ by more."]
-    else:
+    elif all(row.scored.hits for row in rows if not row.scored.failure):
         lines = [f"Ranges are 95 % intervals (bootstrap over {seeds} seeds and the images)."]
+    else:
+        lines = [f"Ranges are 95 % intervals (Wilson, widened by the spread of {seeds} seeds)."]
     if objective:
         lines.append("* chosen on: the ranking is by it, so the winner's own value flatters it.")
     top, ranked = [row for row in rows if row.top], [row for row in rows if row.rank]

@@ -282,9 +282,13 @@ class Search:
 
 @dataclass
 class Tracking:
-    """Where MLflow keeps the runs, and which runs get pictures: all, or only the best trial's."""
+    """Where MLflow keeps the runs, and which runs get pictures: all, or only the best trial's.
+
+    `runs` is a runs.csv: what is finished there counts as finished here.
+    """
 
     uri: Optional[str] = MISSING
+    runs: Optional[str] = MISSING
     pictures: str = MISSING
 
     def check(self, at: str) -> None:

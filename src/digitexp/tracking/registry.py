@@ -14,11 +14,15 @@ def model_name(sweep: str) -> str:
     return f"digitexp.{sweep.replace('/', '.')}"
 
 
-def register_best(store: Store, parent: str, sweep: str, run: str, network: Path) -> str:
+def register_best(store: Store, parent: str, sweep: str, run: str, network: Path | None) -> str | None:
     """Make the network of `run` the best one of the sweep, and give its address; nothing is done when it is already.
+
+    None for a run that has no network, since it was imported.
 
     It takes images (n, 28, 28) uint8, 0 background to 255 ink, and gives probabilities (n, classes) float32.
     """
+    if network is None:
+        return None
     name = model_name(sweep)
     address = f"models:/{name}@{ALIAS}"
     if _current(store, name) == run:
