@@ -87,11 +87,15 @@ def ui(config: Config) -> int:
 
 
 def report(config: Config) -> int:
-    """Write the report of a recorded sweep, by default the newest, into experiments/."""
+    """Write the report of a recorded sweep, by default the newest, into experiments/; or an audit, or a comparison."""
     from digitexp import experiment
 
     asked = config.report
     chosen = experiment.audit if asked.audit else experiment.front if asked.readme else experiment.report
+    if asked.compare:
+        from digitexp import reproduction
+
+        chosen = reproduction.pair
     screen.show_report(chosen(config))
     return DONE
 

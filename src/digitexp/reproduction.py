@@ -1,4 +1,4 @@
-"""A recorded run again: configured from what was recorded, trained, and held against what it gave."""
+"""Recorded runs again: one trained anew and held against what it gave, two set side by side image by image."""
 
 import math
 import platform
@@ -11,11 +11,13 @@ from typing import Any
 
 from digitexp.compose import CONF, compose
 from digitexp.config import NEUTRAL, change
-from digitexp.data import sources
-from digitexp.errors import ConfigError, TrackingError
+from digitexp.data import sets, sources
+from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.evaluation import compare, counts
 from digitexp.evaluation.compare import Interval
 from digitexp.evaluation.counts import Count
+from digitexp.experiment import Reported
+from digitexp.reports import pair as pairs
 from digitexp.results import Failure, Result
 from digitexp.settings import Config
 from digitexp.signature import PATHS, signature
@@ -109,6 +111,28 @@ def again(config: Config, wanted: str) -> Again:
     measured = [_measured(run, outcome, metric) for metric in run.metrics if metric in outcome.metrics and _shown(metric)]
     name = " ".join([*(f"{path}={value}" for path, value in run.point.items()), f"seed={run.seed}"])
     return Again(name, found, differs, measured, _verdict(measured))
+
+
+def pair(config: Config) -> Reported:
+    """Compare the two runs `report.compare` image by image, into the folder of the reports. Needs no TensorFlow.
+
+    Without the data, or with other data than theirs, the page has no pictures. Raises TrackingError for unknown runs.
+    """
+    a, b = (find(config, wanted) for wanted in config.report.compare)
+    pictures, note = _pictures(a, config)
+    folder = Path(config.report.folder, pairs.FOLDER, f"{a.signature[:8]}-{b.signature[:8]}")
+    return Reported(pairs.answer(a, b), pairs.write(a, b, pictures, note, folder), note)
+
+
+def _pictures(run: RunRecord, config: Config) -> tuple[dict[str, Any], str]:
+    """The images of each set of a run, those that are still the same, and what is to be said where some are not."""
+    try:
+        loaded = sets.load(configured(run, config).data)
+    except DigitexpError as error:
+        return {}, f"There are no pictures, since the images cannot be read: {error}"
+    same = {part: digits.images for part, digits in loaded.items() if digits.digest() == run.digests.get(part)}
+    changed = [part for part in loaded if part not in same and part in run.read]
+    return same, f"The images of {', '.join(changed)} are not those of the runs any more." if changed else ""
 
 
 def _shown(metric: str) -> bool:
