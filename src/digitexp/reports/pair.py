@@ -88,7 +88,8 @@ def _sentence(part: Part) -> str:
 def _shown(part: Part) -> dict[str, Any]:
     both, only_a, only_b, neither = part.counts
     return {"name": part.name, "both": f"{both:,}", "only_a": f"{only_a:,}", "only_b": f"{only_b:,}",
-            "neither": f"{neither:,}", "apart": f"{part.apart:+.4f}", "interval": f"{part.interval.low:+.4f} to {part.interval.high:+.4f}",
+            "neither": f"{neither:,}", "apart": f"{part.apart:+.4f}",
+            "interval": f"{part.interval.low:+.4f} to {part.interval.high:+.4f}",
             "p": f"{part.p:.3f}" if part.p >= 0.001 else "< 0.001"}  # fmt: skip
 
 
@@ -117,7 +118,7 @@ def _draw(part: Part, a: RunRecord, b: RunRecord, pictures: Mapping[str, NDArray
         captions = [f"{classes[labels[row]]}, not {classes[wrong.read[part.name][row]]}" for row in rows[:SHOWN]]
         file = f"only-{letter}-{part.name}.png"
         title = f"{part.name}: read by {letter} alone"
-        figure = figures.digits_figure(pictures[part.name][rows[:SHOWN]], captions, title, columns=5)
+        figure = figures.digits_figure(pictures[part.name][rows[:SHOWN]], captions, title, columns=4)
         figures.save(figure, folder / file, DPI)
         first = f"The first {SHOWN} of {len(rows):,}" if len(rows) > SHOWN else f"All {len(rows):,}"
         drawn[file] = f"{first} {part.name} images that {letter} alone reads: what it is, and what the other takes it for."
