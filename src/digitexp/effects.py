@@ -2,7 +2,6 @@
 
 import math
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,7 +36,7 @@ def differences_figure(
         axes.plot([low, high], [row, row], color=colour, linewidth=2.6, solid_capstyle="butt")
         axes.plot(value, row, "o", color=colour, markersize=6.5)
         weight = "bold" if strong else "normal"
-        label = textwrap.shorten(name, 52, placeholder=" ...")
+        label = _cut(name, 52)
         style: dict[str, Any] = {"transform": ends, "va": "center", "color": colour, "weight": weight, "size": 9.5}
         axes.text(0, row - 0.35, label, bbox=white, **style)
         axes.text(1, row - 0.35, f"{value:+.3f}", ha="right", **style)
@@ -67,7 +66,7 @@ def beside_figure(
             for row, value, (low, high) in zip(rows, values, intervals, strict=True):
                 axes.plot([low, high], [row, row], color=colours[source], linewidth=2.4, solid_capstyle="butt")
                 axes.plot(value, row, markers[source], color=colours[source], markersize=5.5)
-        axes.set_yticks(range(len(names)), [textwrap.shorten(name, 26, placeholder=" ...") for name in names])
+        axes.set_yticks(range(len(names)), [_cut(name, 26) for name in names])
         axes.set(ylim=(len(names) - 0.45, -0.55), title=metric)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.tick_params(axis="y", length=0)
@@ -101,7 +100,7 @@ def running_figure(hits: Mapping[str, NDArray[np.bool_]], metric: str, title: st
     axes.set(xlabel="images, in the order in which they were drawn", ylabel=metric, ylim=(max(0, lowest - 0.01), 1.005))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")
-    named = [textwrap.shorten(name, 56, placeholder=" ...") for name in hits]
+    named = [_cut(name, 56) for name in hits]
     handles = [Line2D([], [], color=colour, label=name) for name, colour in zip(named, colours, strict=False)]
     columns = 1 if max(map(len, hits), default=0) > 24 else 2
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
@@ -120,7 +119,7 @@ def importance_figure(names: Sequence[str], drops: NDArray[np.floating], title: 
         axes.plot([low[place], high[place]], [row, row], color=colour, linewidth=2.6, solid_capstyle="butt")
         axes.plot(drops[:, place].mean(), row, "o", color=colour, markersize=6.5)
     axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set_yticks(range(len(names)), [names[place] for place in order])
+    axes.set_yticks(range(len(names)), [_cut(names[place], 34) for place in order])
     axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="share of the variance that is lost without it")
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
@@ -167,6 +166,11 @@ def parallel_figure(
     axes.tick_params(axis="x", length=0)
     axes.spines[:].set_visible(False)
     return figure
+
+
+def _cut(name: str, most: int) -> str:
+    """A name of at most so many letters."""
+    return name if len(name) <= most else f"{name[: most - 4]} ..."
 
 
 def _stacked(path: str) -> str:

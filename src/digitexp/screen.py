@@ -302,7 +302,8 @@ def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
     top, ranked = [row for row in rows if row.top], [row for row in rows if row.rank]
     if len(top) > 1:
         lines.append(f"= a tie: these {len(top)} cannot be told apart on these images (5 %, Holm).")
-        names = [" ".join(_value(value) for value in row.scored.point.values()) for row in top[:2]]
+        named = [" ".join(map(_value, row.scored.point.values())) for row in top[:2]]
+        names = named if len(top[0].scored.point) == 1 else ["the first", "the second"]
         lines.append(ties.of_group(top, names, str(objective).split("/")[0]))
     elif top and len(ranked) > 1:
         lines.append("No tie: the first is better than every other on these images (5 %, Holm).")

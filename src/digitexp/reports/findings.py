@@ -61,7 +61,7 @@ def content(report: Report, evidence: Evidence) -> dict[str, Any]:
         "apart": "" if same or not evidence.beside else _why_apart(evidence),
         "against": [_against(report, ties.against(best, row, part)) for row in others] if best else [],
         "against_part": part,
-        "first": name(best.scored.point, report.paths) if best else "",
+        "first": name(best.scored.point, report.paths) if best and len(report.paths) == 1 else "The best",
         "several": report.sweep.repeats > 1,
         "optimism": optimism(report),
     }
@@ -69,7 +69,10 @@ def content(report: Report, evidence: Evidence) -> dict[str, Any]:
 
 def tie(report: Report) -> str:
     """What would tell the best of a tie from the next."""
-    names = [name(row.scored.point, report.paths) for row in report.top[:2]]
+    names = ["the first", "the second"]
+    if len(report.paths) == 1 and len(report.top) > 1:
+        first, second = (row.scored.point for row in report.top[:2])
+        names = [name(first, report.paths), short(second, report.paths)]
     return ties.of_group(report.top, names, report.marked) if report.marked else ""
 
 
