@@ -106,6 +106,19 @@ def test_what_cannot_be_tested_here_says_why(case):
     assert found.tested == ()
 
 
+def test_of_several_settings_the_one_that_is_else_as_the_first():
+    """One at a time: 300 drawings are those of the reference, not those of another width with the same labels."""
+    runs = [
+        replace(run_of(value, seed, drawn + seed, **{"model.layer_1.units": units}), trial=trial, point={PATH: value, "model.layer_1.units": units})
+        for trial, (value, units, drawn) in enumerate([(0, 50, 300), (1, 50, 340), (0, 25, 390)])
+        for seed in (1, 2, 3)
+    ]
+    gathered = report.gather(SweepRecord("made", "Which?", "q", "one_at_a_time", None, 3, "FINISHED", "digitexp", runs))
+    found = verdict_of(gathered, claim_of(">"))
+    assert found.verdict == REPRODUCED
+    assert found.tested[0].right == pytest.approx(302 / 400)
+
+
 def test_few_seeds_are_inconclusive():
     found = verdict_of(report_of((300, 340), seeds=2), claim_of(">"))
     assert (found.verdict, found.why) == (UNCLEAR, "2 seeds, the rule asks for 3")

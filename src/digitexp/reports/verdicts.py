@@ -129,7 +129,7 @@ def _refusal(report: Report, claim: Claim, rule: Rule) -> str:
         return ""
     if claim.metric == report.sweep.objective:
         return "the settings were ranked by it"
-    if not claim.comparisons or not claim.metric.endswith("/accuracy"):
+    if not claim.comparisons:
         return "no sweep of ours varies it"
     if claim.metric.split("/")[0] not in report.sets:
         return f"the runs have no {claim.metric}"
@@ -137,10 +137,16 @@ def _refusal(report: Report, claim: Claim, rule: Rule) -> str:
 
 
 def row_of(report: Report, point: Point) -> Row | None:
-    """The one finished setting that a reported point is; None when there is none, or several that differ elsewhere."""
-    rows = [row for row in report.finished
-            if all(report.runs(row)[0].settings.get(path) == value for path, value in point.items())]  # fmt: skip
-    return rows[0] if len(rows) == 1 else None
+    """The one finished setting that a reported point is, everything else as in the first of the list; None if there is none."""
+    first = min(report.sweep.runs, key=lambda run: run.trial).settings
+    wanted = {path: first.get(path) for path in report.paths} | dict(point)
+    rows = [row for row in report.finished if _is(report.runs(row)[0].settings, point)]
+    exact = [row for row in rows if _is(report.runs(row)[0].settings, wanted)]
+    return exact[0] if exact else rows[0] if len(rows) == 1 else None
+
+
+def _is(settings: Point, point: Point) -> bool:
+    return all(settings.get(path) == value for path, value in point.items())
 
 
 def _difference(left: Row, right: Row, part: str, level: float) -> tuple[Interval, float]:
