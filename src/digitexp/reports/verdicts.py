@@ -137,7 +137,7 @@ def _refusal(report: Report, claim: Claim, rule: Rule) -> str:
 
 
 def row_of(report: Report, point: Point) -> Row | None:
-    """The one finished setting that a reported point is, everything else as in the first of the list; None if there is none."""
+    """The finished setting that a reported point is, all else as in the first of the list; None if there is none."""
     first = min(report.sweep.runs, key=lambda run: run.trial).settings
     wanted = {path: first.get(path) for path in report.paths} | dict(point)
     rows = [row for row in report.finished if _is(report.runs(row)[0].settings, point)]
