@@ -28,6 +28,7 @@ from digitexp.tracking import store as stores
 from digitexp.tracking.reader import Recorded
 from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import Store, open_store
+from digitexp.training.engines import resolve
 from digitexp.watch import Watch
 
 # `runs` and `search` bring TensorFlow along, which takes seconds: they are imported where they are used.
@@ -154,7 +155,7 @@ def front(config: Config) -> Reported:
 def _question(config: Config) -> str | None:
     """The question that is asked, if it can be told: its data may lie on another machine."""
     try:
-        return question(config, sources.source_digests(config.data))
+        return question(resolve(config), sources.source_digests(config.data))
     except DigitexpError:
         return None
 

@@ -25,6 +25,7 @@ from digitexp.tracking import portable, reader
 from digitexp.tracking import store as stores
 from digitexp.tracking.records import RunRecord
 from digitexp.tracking.store import open_store
+from digitexp.training.engines import resolve
 
 IDENTICAL, ALIKE, DIFFERENT = "identical", "alike", "different"
 
@@ -91,7 +92,7 @@ def configured(run: RunRecord, config: Config) -> Config:
     moved = {path: value for path in PATHS if (value := _at(config, path)) is not None}
     alone = {"seed": run.seed, "search.objective": None, "search.name": None}
     known = {path: value for path, value in NEUTRAL.items() if path not in settings}
-    return change(base, known | settings | moved | alone)
+    return resolve(change(base, known | settings | moved | alone))
 
 
 def again(config: Config, wanted: str) -> Again:
