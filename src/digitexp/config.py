@@ -34,7 +34,6 @@ NEUTRAL: dict[str, Any] = {
     "data.balance": "natural",
     "data.remove_leakage": False,
     "data.near_duplicates": False,
-    "data.drawn.stroke_width": 0.0,
     "training.class_weights": "none",
     **{f"training.augmentation.{name}": 0.0 for name in ("rotation", "zoom", "shift", "shear", "brightness")},
 }

@@ -24,6 +24,7 @@ from digitexp.watch import Watch
 if TYPE_CHECKING:
     from digitexp.experiment import Outcome, Reported
     from digitexp.reports.ranking import Row
+    from digitexp.reproduction import Again
     from digitexp.results import Failure, Result
 
 WIDE = 3  # measures, up to which a table has their intervals beside them, and beyond which below
@@ -224,6 +225,45 @@ def show_report(reported: "Reported") -> None:
         console.print(escape(str(file)), soft_wrap=True)
 
 
+def show_training(run: str) -> None:
+    """That a recorded run is being trained again."""
+    console.print(f"[dim]training {escape(run)} again; nothing of it is recorded[/]")
+
+
+def show_again(found: "Again") -> None:
+    """What is not as it was recorded, and every metric then and now."""
+    console.print(f"[bold]{escape(found.name)}[/]  {found.signature}")
+    about = Table.grid(padding=(0, 2))
+    about.add_column(style="dim", no_wrap=True)
+    about.add_column(overflow="fold")
+    for what, (then, now) in found.differs.items():
+        about.add_row(what, f"{escape(then)} then, {escape(now)} now")
+    if not found.differs:
+        about.add_row("configuration, versions, data", "as recorded")
+    console.print(about)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("", "recorded", "again", "again minus recorded", "p", "read otherwise"):
+        table.add_column(column, no_wrap=True)
+    for one in found.measured:
+        apart = f"{one.again - one.recorded:+.4g}"
+        if one.interval:
+            apart += f"  {one.interval.low:+.4f} to {one.interval.high:+.4f}"
+        p = "" if one.p is None else f"{one.p:.3f}"
+        changed = "" if one.changed is None else f"{one.changed:,} images"
+        table.add_row(one.metric, f"{one.recorded:.6g}", f"{one.again:.6g}", apart, p, changed)
+    console.print()
+    console.print(table)
+    console.print()
+    console.print(_AGAIN[found.verdict])
+
+
+_AGAIN = {
+    "identical": "Identical, to six digits.",
+    "alike": "Alike: no accuracy differs by more than chance (McNemar, Fisher where the images are not known; Holm, 5 %).",
+    "different": "[red]Different[/]: an accuracy differs by more than chance (McNemar or Fisher; Holm, 5 %).",
+}
+
+
 def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
     paths = [parameter.path for parameter in plan.parameters]
     measures = [f"{name}/accuracy" for name in plan.config.data.evaluation_sets]
@@ -266,6 +306,8 @@ def _clean(row: "Row") -> str:
 
 def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
     """What the intervals and the top group support, in words."""
+    from digitexp.reports import ties
+
     seeds = max((len(row.scored.metrics) for row in rows), default=0)
     if seeds == 1:
         lines = ["Ranges are 95 % intervals (Wilson) of one seed; other seeds may differ by more."]
@@ -278,6 +320,9 @@ def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
     top, ranked = [row for row in rows if row.top], [row for row in rows if row.rank]
     if len(top) > 1:
         lines.append(f"= a tie: these {len(top)} cannot be told apart on these images (5 %, Holm).")
+        named = [" ".join(map(_value, row.scored.point.values())) for row in top[:2]]
+        names = named if len(top[0].scored.point) == 1 else ["the first", "the second"]
+        lines.append(ties.of_group(top, names, str(objective).split("/")[0]))
     elif top and len(ranked) > 1:
         lines.append("No tie: the first is better than every other on these images (5 %, Holm).")
     return lines

@@ -76,7 +76,8 @@ def share(correct, n=200):
 def test_every_file_is_there_and_in_the_store(asked, written):
     folder, given = written
     names = ["index.html", "README.md", "results.csv", "runs.csv", "best.yaml", "ranking.png", "accuracy.png", "loss.png",
-             "confusion-best.png", "roc-best.png", "confusion-worst.png", "roc-worst.png", "roc.png"]  # fmt: skip
+             "confusion-best.png", "roc-best.png", "confusion-worst.png", "roc-worst.png", "roc.png",
+             "confusion-change.png"]  # fmt: skip
     assert [file.name for file in given.files] == names
     assert sorted(bytes_of(folder)) == sorted(names)
     store = experiment.open_store(compose(asked[1]).tracking.uri)
