@@ -478,7 +478,7 @@ class Draw:
 
 @dataclass
 class Promote:
-    """`digitexp promote SWEEP`: the best network of that sweep, or the one at the address `model`."""
+    """`digitexp promote SWEEP`, or the address of a network."""
 
     model: Optional[str] = MISSING
 
