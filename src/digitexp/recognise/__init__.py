@@ -1,0 +1,1 @@
+"""A trained network at work: digits in static images, a submission, drawings."""

@@ -1,0 +1,120 @@
+"""Where a page was written on: uneven light is divided out, light or dark and coloured ink become the same, ruled lines go.
+
+A page is BGR uint8 `(h, w, 3)`; ink is uint8 `(h, w)`, 0 where nothing was written, 255 for the strongest ink there can be.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+GROUND_SIDE = 512  # pixels of the longer side at which the ground is estimated: finer is no smoother
+FAINTEST = 18  # of 255: fainter traces than this are never ink
+
+
+@dataclass(frozen=True)
+class Ink:
+    """`strength` 0 to 255 of every pixel, whether a pixel is `written` (0 or 255), and what was taken for `ruled` lines."""
+
+    strength: Image
+    written: Image
+    ruled: Image
+    light_on_dark: bool
+
+
+def find(page: Image) -> Ink:
+    """The ink of a page: everything that stands out from the ground near it, less ruled lines."""
+    ground, light_on_dark = _ground(page)
+    strength = _strength(page, ground, light_on_dark)
+    marked = _threshold(strength, _noise(page))
+    ruled = ruled_lines(marked)
+    return Ink(strength, cv2.subtract(marked, ruled), ruled, light_on_dark)
+
+
+def _ground(page: Image) -> tuple[Image, bool]:
+    """The page without what was written, and whether that was lighter.
+
+    A median over a quarter of the page: it keeps slopes and the straight edges of shadows, and ink is the smaller part.
+    """
+    share = min(1.0, GROUND_SIDE / max(page.shape[:2]))
+    small = cv2.resize(page, None, fx=share, fy=share, interpolation=cv2.INTER_AREA) if share < 1 else page
+    side = min(max(small.shape[:2]) // 4, 254) | 1
+    ground = cv2.medianBlur(small, side)
+    difference = small.astype(np.int16) - ground
+    strongest = np.abs(difference).max(axis=2)
+    standing_out = strongest > max(FAINTEST, float(np.quantile(strongest, 0.999)) / 3)
+    light = int((difference.sum(axis=2)[standing_out] > 0).sum())
+    dark = int((difference.sum(axis=2)[standing_out] < 0).sum())
+    if share < 1:
+        ground = cv2.resize(ground, (page.shape[1], page.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return ground, light > dark
+
+
+def _strength(page: Image, ground: Image, light_on_dark: bool) -> Image:
+    """How much of the ground's light is missing, in the channel in which most is: shadows cancel, any colour is ink."""
+    if light_on_dark:
+        page, ground = cv2.bitwise_not(page), cv2.bitwise_not(ground)
+    missing = cv2.bitwise_not(cv2.divide(page, cv2.max(ground, 1), scale=255))  # type: ignore[call-overload]
+    return cv2.GaussianBlur(missing.max(axis=2), (3, 3), 0)
+
+
+def _noise(page: Image) -> float:
+    """Standard deviation of the noise in grey levels (Immerkaer, 1996), by a median, which strokes do not move."""
+    grey = cv2.cvtColor(page, cv2.COLOR_BGR2GRAY)
+    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    response = np.abs(cv2.filter2D(grey, cv2.CV_16S, mask))
+    return float(np.median(response[::2, ::2])) / (0.6745 * 6)
+
+
+def _threshold(strength: Image, noise: float) -> Image:
+    """Written is what has half the strength of the strongest ink near it, and is no noise."""
+    faintest = max(FAINTEST, 4 * noise)
+    candidates = strength[strength > faintest]
+    if not candidates.size:
+        return np.zeros_like(strength)
+    floor = max(faintest, 0.3 * float(np.quantile(candidates, 0.95)))
+    side = max(15, max(strength.shape) // 16) | 1
+    nearby = cv2.dilate(strength, cv2.getStructuringElement(cv2.MORPH_RECT, (side, side)))
+    limit = cv2.max(cv2.multiply(nearby, np.ones_like(nearby), scale=0.45), int(floor))  # type: ignore[call-overload]
+    return np.where(strength > limit, np.uint8(255), np.uint8(0))
+
+
+def ruled_lines(marked: Image) -> Image:
+    """The pixels of ruled lines, horizontal and vertical: long, thin, nearly straight; strokes that cross them are kept."""
+    across = _horizontal_lines(marked)
+    down = _horizontal_lines(np.ascontiguousarray(marked.T)).T
+    return cv2.bitwise_or(across, np.ascontiguousarray(down))
+
+
+def _horizontal_lines(marked: Image) -> Image:
+    height, width = marked.shape
+    run = max(25, width // 30)  # pixels that a line must go on for
+    thick = cv2.dilate(marked, np.ones((3, 1), np.uint8))  # a line may slope
+    runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
+    joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((3, 2 * run + 1), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    lines = np.zeros_like(marked)
+    for label in range(1, count):
+        x, y, wide, high, _ = stats[label]
+        if wide < 0.3 * width or high > 0.12 * wide + 6:
+            continue
+        box = np.s_[y : y + high, x : x + wide]
+        band = np.where((labels[box] == label) & (runs[box] > 0), np.uint8(255), np.uint8(0))
+        lines[box] |= _thin_part(cv2.bitwise_and(band, thick[box]), marked, (x, y, wide, high))
+    return lines
+
+
+def _thin_part(band: Image, marked: Image, box: tuple[int, int, int, int]) -> Image:
+    """The part of `marked` in `band` that is no thicker than the line itself; thicker is where a stroke crosses it."""
+    x, y, wide, high = box
+    columns = (band > 0).sum(axis=0)
+    thickness = int(np.median(columns[columns > 0])) - 2  # `thick` added one on each side
+    need = max(1, thickness) + 3
+    top, bottom = max(0, y - need), min(marked.shape[0], y + high + need)
+    around = marked[top:bottom, x : x + wide]
+    strokes = cv2.morphologyEx(around, cv2.MORPH_OPEN, np.ones((need, 1), np.uint8))
+    line = cv2.subtract(around, strokes)[y - top : y - top + high]
+    return cv2.bitwise_and(line, band)
