@@ -3,6 +3,7 @@
 A page is BGR uint8 `(h, w, 3)`; ink is uint8 `(h, w)`, 0 where nothing was written, 255 for the strongest ink there can be.
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -13,6 +14,7 @@ Image = NDArray[np.uint8]
 
 GROUND_SIDE = 512  # pixels of the longer side at which the ground is estimated: finer is no smoother
 FAINTEST = 18  # of 255: fainter traces than this are never ink
+NOISY = 4.0  # grey levels of noise from which it is smoothed away
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Ink:
 def find(page: Image) -> Ink:
     """The ink of a page: everything that stands out from the ground near it, less ruled lines."""
     ground, light_on_dark = _ground(page)
-    strength = _strength(page, ground, light_on_dark)
-    marked = _threshold(strength, _noise(page))
+    noise = _noise(page)
+    strength, noise = _strength(page, ground, light_on_dark, noise)
+    marked = _threshold(strength, noise)
     ruled = ruled_lines(marked)
     return Ink(strength, cv2.subtract(marked, ruled), ruled, light_on_dark)
 
@@ -53,12 +56,17 @@ def _ground(page: Image) -> tuple[Image, bool]:
     return ground, light > dark
 
 
-def _strength(page: Image, ground: Image, light_on_dark: bool) -> Image:
-    """How much of the ground's light is missing, in the channel in which most is: shadows cancel, any colour is ink."""
+def _strength(page: Image, ground: Image, light_on_dark: bool, noise: float) -> tuple[Image, float]:
+    """How much of the ground's light is missing, in the channel in which most is: shadows cancel, any colour is ink.
+
+    Also gives the noise that is left in it; the more there is in the page, the smoother it is made.
+    """
     if light_on_dark:
         page, ground = cv2.bitwise_not(page), cv2.bitwise_not(ground)
     missing = cv2.bitwise_not(cv2.divide(page, cv2.max(ground, 1), scale=255))  # type: ignore[call-overload]
-    return cv2.GaussianBlur(missing.max(axis=2), (3, 3), 0)
+    blur = 0.8 if noise < NOISY else 1.3  # pixels
+    left = noise * 255 / max(float(ground.mean()), 1.0) / (2 * math.sqrt(math.pi) * blur)  # of white noise
+    return cv2.GaussianBlur(missing.max(axis=2), (0, 0), blur), left
 
 
 def _noise(page: Image) -> float:
@@ -71,11 +79,11 @@ def _noise(page: Image) -> float:
 
 def _threshold(strength: Image, noise: float) -> Image:
     """Written is what has half the strength of the strongest ink near it, and is no noise."""
-    faintest = max(FAINTEST, 4 * noise)
+    faintest = max(FAINTEST, 5 * noise)
     candidates = strength[strength > faintest]
     if not candidates.size:
         return np.zeros_like(strength)
-    floor = max(faintest, 0.3 * float(np.quantile(candidates, 0.95)))
+    floor = max(faintest, 0.25 * float(np.quantile(candidates, 0.95)))
     side = max(15, max(strength.shape) // 16) | 1
     nearby = cv2.dilate(strength, cv2.getStructuringElement(cv2.MORPH_RECT, (side, side)))
     limit = cv2.max(cv2.multiply(nearby, np.ones_like(nearby), scale=0.45), int(floor))  # type: ignore[call-overload]

@@ -78,7 +78,8 @@ def as_mnist(shape: Shape, strength: Image, scale: Scale) -> Image:
     window = strength[top : y + own.shape[0], left : x + own.shape[1]]
     own = own[top - y : top - y + window.shape[0], left - x : left - x + window.shape[1]]
     grey = np.where(own > 0, window, np.uint8(0))
-    full = float(np.quantile(window[own > 0], 0.9))
+    inside = window[own > 0]
+    full = float(np.partition(inside, int(0.9 * inside.size))[int(0.9 * inside.size)])
     grey = cv2.convertScaleAbs(grey, alpha=255 / max(full, 1.0))
     missing = THIN * box.size - scale.stroke
     if missing >= 1:

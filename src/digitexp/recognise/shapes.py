@@ -16,7 +16,6 @@ Image = NDArray[np.uint8]
 
 SMALLEST = 8  # pixels of the longer side of a digit
 NEAR = 0.22  # heights of a digit between a piece and the digit that it was broken from
-MOST_CUTS = 7
 
 
 class Box(NamedTuple):
@@ -33,11 +32,12 @@ class Box(NamedTuple):
         right, bottom = max(self.x + self.width, other.x + other.width), max(self.y + self.height, other.y + other.height)
         return Box(x, y, right - x, bottom - y)
 
-    def away(self, other: "Box") -> int:
-        """Pixels between the two boxes, 0 where they overlap."""
-        across = max(self.x, other.x) - min(self.x + self.width, other.x + other.width)
-        down = max(self.y, other.y) - min(self.y + self.height, other.y + other.height)
-        return max(across, down, 0)
+    def away(self, others: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Pixels from this box to each of `others` (n, 4), 0 where they overlap."""
+        x, y, width, height = others.reshape(-1, 4).T
+        across = np.maximum(self.x, x) - np.minimum(self.x + self.width, x + width)
+        down = np.maximum(self.y, y) - np.minimum(self.y + self.height, y + height)
+        return np.maximum(np.maximum(across, down), 0)
 
     @property
     def size(self) -> int:
@@ -115,20 +115,22 @@ def _joined(labels: NDArray[np.int32], boxes: dict[int, Box], scale: Scale) -> l
         return label
 
     whole = dict(boxes)
+    names, places = list(boxes), np.array(list(boxes.values()))
+    near = NEAR * scale.height
     small = sorted((label for label in boxes if boxes[label].size < 0.6 * scale.height), key=lambda label: boxes[label].size)
     for label in small:
-        near = NEAR * scale.height
-        others = {leader(other) for other in boxes if leader(other) != leader(label)}
-        mine = whole[leader(label)]
-        fitting = [other for other in others if whole[other].away(mine) <= near and _fits(mine, whole[other], scale)]
+        around = {leader(names[index]) for index in np.flatnonzero(boxes[label].away(places) <= near)}
+        fitting = [other for other in around - {leader(label)} if _fits(whole[leader(label)], whole[other], scale)]
         if not fitting:
             continue
-        distances = _distances(labels, label, boxes[label], round(near))
+        distances: dict[int, float] = {}
+        for other, distance in _distances(labels, label, boxes[label], round(near)).items():
+            if other in group:
+                distances[leader(other)] = min(distance, distances.get(leader(other), near))
         nearest = min(fitting, key=lambda other: distances.get(other, near + 1))
         if distances.get(nearest, near + 1) <= near:
-            first, second = leader(label), nearest
-            whole[second] = whole[first].around(whole[second])
-            group[first] = second
+            whole[nearest] = whole[leader(label)].around(whole[nearest])
+            group[leader(label)] = nearest
     members: dict[int, list[int]] = {}
     for label in boxes:
         members.setdefault(leader(label), []).append(label)
@@ -187,12 +189,12 @@ def _regions(shapes: Sequence[Shape], scale: Scale) -> Iterator[Region]:
 
 
 def _neighbours(shapes: Sequence[Shape], scale: Scale) -> Iterator[tuple[int, int]]:
+    places = np.array([shape.box for shape in shapes]).reshape(-1, 4)
     for first, one in enumerate(shapes):
-        for second in range(first + 1, len(shapes)):
-            other = shapes[second]
-            both = one.box.around(other.box)
-            if one.box.away(other.box) <= 0.12 * scale.height and both.width <= 1.05 * scale.height >= both.height / 1.3:
-                yield first, second
+        for second in np.flatnonzero(one.box.away(places[first + 1 :]) <= 0.12 * scale.height) + first + 1:
+            both = one.box.around(shapes[second].box)
+            if both.width <= 1.05 * scale.height and both.height <= 1.3 * scale.height:
+                yield first, int(second)
 
 
 def _between(one: Shape, other: Shape) -> float:
@@ -269,14 +271,13 @@ def _seams(mask: Image, scale: Scale) -> list[tuple[NDArray[np.int64], float]]:
     for column in np.argsort(profile[margin:-margin], kind="stable") + margin if mask.shape[1] > 2 * margin else ():
         if all(abs(column - place) >= 0.14 * scale.height for place in places):
             places.append(int(column))
-        if len(places) == MOST_CUTS:
+        if len(places) >= 3 * mask.shape[1] / (1.3 * scale.height):  # three in a pair
             break
-    seams = []
-    for place in sorted(places):
-        seam = _seam(ink, place, round(0.2 * scale.height))
-        crossed = float(ink[np.arange(len(ink)), np.minimum(seam, ink.shape[1] - 1)].sum())
-        seams.append((seam, 0.5 * max(0.0, crossed / scale.stroke - 1.5)))
-    return _ordered(seams)
+    if not places:
+        return []
+    ways = _cheapest_ways(ink, np.array(sorted(places)), round(0.2 * scale.height))
+    crossed = ink[np.arange(len(ink)), ways].sum(axis=1)
+    return _ordered([(way, 0.5 * max(0.0, float(cut) / scale.stroke - 1.5)) for way, cut in zip(ways, crossed, strict=True)])
 
 
 def _ordered(seams: list[tuple[NDArray[np.int64], float]]) -> list[tuple[NDArray[np.int64], float]]:
@@ -290,20 +291,27 @@ def _ordered(seams: list[tuple[NDArray[np.int64], float]]) -> list[tuple[NDArray
     return kept
 
 
-def _seam(ink: NDArray[np.float32], place: int, reach: int) -> NDArray[np.int64]:
-    """The cheapest way from the top row to the bottom row near a column (dynamic programming, a step of one at most)."""
-    left, right = max(0, place - reach), min(ink.shape[1], place + reach + 1)
-    prices = ink[:, left:right] + 0.02 * np.abs(np.arange(left, right) - place) / max(reach, 1)
-    total = prices[0].copy()
+def _cheapest_ways(ink: NDArray[np.float32], places: NDArray[np.int64], reach: int) -> NDArray[np.int64]:
+    """The cheapest way from top to bottom near each place: its column in every row, `(places, rows)`.
+
+    By dynamic programming; from row to row a way moves by one column at most.
+    """
+    columns = places[:, None] + np.arange(-reach, reach + 1)
+    outside = (columns < 0) | (columns >= ink.shape[1])
+    columns = np.clip(columns, 0, ink.shape[1] - 1)
+    aside = 0.02 * np.abs(np.arange(-reach, reach + 1)) / max(reach, 1)
+    prices = ink[:, columns] + np.where(outside, np.inf, aside)  # (rows, places, columns)
+    total = np.full((len(places), columns.shape[1] + 2), np.inf)  # with a wall on each side
+    total[:, 1:-1] = prices[0]
     steps = np.zeros(prices.shape, np.int64)
     for row in range(1, len(prices)):
-        framed = np.pad(total, 1, constant_values=np.inf)
-        options = np.stack([framed[:-2] + 0.05, framed[1:-1], framed[2:] + 0.05])
+        options = np.stack([total[:, :-2] + 0.05, total[:, 1:-1], total[:, 2:] + 0.05])
         steps[row] = options.argmin(axis=0) - 1
-        total = options.min(axis=0) + prices[row]
-    column = int(total.argmin())
-    way = np.zeros(len(prices), np.int64)
+        total[:, 1:-1] = options.min(axis=0) + prices[row]
+    at = total[:, 1:-1].argmin(axis=1)
+    each = np.arange(len(places))
+    ways = np.zeros((len(places), len(prices)), np.int64)
     for row in range(len(prices) - 1, -1, -1):
-        way[row] = column + left
-        column += steps[row, column]
-    return way
+        ways[:, row] = columns[each, at]
+        at = at + steps[row, each, at]
+    return ways
