@@ -32,9 +32,9 @@ def find(page: Image) -> Ink:
     ground, light_on_dark = _ground(page)
     noise = _noise(page)
     strength, noise = _strength(page, ground, light_on_dark, noise)
-    marked = _threshold(strength, noise)
-    ruled = ruled_lines(marked)
-    return Ink(strength, cv2.subtract(marked, ruled), ruled, light_on_dark)
+    above, near = _thresholds(strength, noise)
+    ruled = ruled_lines(above)  # a line is fainter than what is written beside it, and ends there for the nearer threshold
+    return Ink(strength, cv2.subtract(near, ruled), ruled, light_on_dark)
 
 
 def _ground(page: Image) -> tuple[Image, bool]:
@@ -77,17 +77,17 @@ def _noise(page: Image) -> float:
     return float(np.median(response[::2, ::2])) / (0.6745 * 6)
 
 
-def _threshold(strength: Image, noise: float) -> Image:
-    """Written is what has half the strength of the strongest ink near it, and is no noise."""
+def _thresholds(strength: Image, noise: float) -> tuple[Image, Image]:
+    """What is no noise anywhere on the page, and of that what has nearly half the strength of the strongest ink near it."""
     faintest = max(FAINTEST, 5 * noise)
     candidates = strength[strength > faintest]
     if not candidates.size:
-        return np.zeros_like(strength)
+        return np.zeros_like(strength), np.zeros_like(strength)
     floor = max(faintest, 0.25 * float(np.quantile(candidates, 0.95)))
     side = max(15, max(strength.shape) // 16) | 1
     nearby = cv2.dilate(strength, cv2.getStructuringElement(cv2.MORPH_RECT, (side, side)))
-    limit = cv2.max(cv2.multiply(nearby, np.ones_like(nearby), scale=0.45), int(floor))  # type: ignore[call-overload]
-    return np.where(strength > limit, np.uint8(255), np.uint8(0))
+    above = cv2.threshold(strength, floor, 255, cv2.THRESH_BINARY)[1]
+    return above, cv2.bitwise_and(above, cv2.compare(strength, cv2.convertScaleAbs(nearby, alpha=0.45), cv2.CMP_GT))
 
 
 def ruled_lines(marked: Image) -> Image:

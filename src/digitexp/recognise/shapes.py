@@ -101,8 +101,13 @@ def _scale(boxes: dict[int, Box], areas: dict[int, int], written: Image) -> Scal
     large = sorted((box.size, areas[label]) for label, box in boxes.items() if box.size >= SMALLEST)
     weights = np.cumsum([area for _, area in large])
     height = float(large[int(np.searchsorted(weights, weights[-1] / 2))][0])
-    depth = cv2.distanceTransform(written, cv2.DIST_L2, 3)
-    return Scale(height, 4 * float(cv2.mean(depth, written)[0]))  # across a stroke of width w, the mean depth is w / 4
+    return Scale(height, _stroke(written))
+
+
+def _stroke(mask: Image) -> float:
+    """The mean width of strokes in pixels: across one of width w, the mean distance to its edge is w / 4."""
+    framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    return 4 * float(cv2.mean(cv2.distanceTransform(framed, cv2.DIST_L2, 3), framed)[0])
 
 
 def _joined(labels: NDArray[np.int32], boxes: dict[int, Box], scale: Scale) -> list[list[int]]:
@@ -166,6 +171,8 @@ def _could_be_a_digit(shape: Shape, scale: Scale) -> bool:
     if not 0.5 * scale.height <= box.size <= 6 * scale.height or box.height < 0.3 * scale.height:
         return False
     if box.height > 2.6 * scale.height or box.size < SMALLEST:
+        return False
+    if _stroke(shape.mask) < 0.4 * scale.stroke:
         return False
     filled = cv2.countNonZero(shape.mask) / (box.width * box.height)
     return not (filled > 0.9 and min(box.width, box.height) > 0.6 * scale.height)
