@@ -93,7 +93,22 @@ def report(config: Config) -> int:
     return DONE
 
 
-VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "ui": ui}
+def promote(config: Config) -> int:
+    """Make the best network of a sweep the champion, which draw and predict use: promote SWEEP."""
+    from digitexp import experiment
+
+    screen.show_promoted(experiment.promote(config))
+    return DONE
+
+
+VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "ui": ui, "promote": promote}
+
+def _as_model(words: Sequence[str]) -> list[str]:
+    """`promote SWEEP` and `promote models:/NAME@ALIAS` as settings."""
+    return [f"{'promote.model' if word.startswith('models:/') else 'search.name'}='{word}'" for word in words]
+
+
+NAMED: dict[str, Callable[[Sequence[str]], list[str]]] = {"promote": _as_model}  # what words after a verb are as settings
 
 
 def _show_plan(config: Config, question: str) -> planning.Plan:
@@ -113,7 +128,11 @@ def _show_plan(config: Config, question: str) -> planning.Plan:
 def _verb(words: list[str]) -> str:
     """The verb, taken out of the words; `run` when there is none."""
     if words and words[0] in VERBS:
-        return words.pop(0)
+        verb = words.pop(0)
+        plain = [word for word in words if "=" not in word and not word.startswith(("-", "~"))]
+        if verb in NAMED:
+            words[:] = [word for word in words if word not in plain] + NAMED[verb](plain)
+        return verb
     for word in words if not any(word.startswith("-") for word in words) else ():
         if "=" not in word and not word.startswith(("-", "~")):
             raise ConfigError(f"{word}: is no verb and no setting; verbs are {', '.join(VERBS)}, settings are typed as in "

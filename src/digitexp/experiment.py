@@ -129,6 +129,27 @@ def report(config: Config) -> Reported:
     return Reported(answer.answer(gathered), files, sweep.note)
 
 
+@dataclass(frozen=True)
+class Promoted:
+    """The champion that was chosen, what it was chosen from, and the champion before, or ""."""
+
+    address: str
+    chosen: str
+    before: str
+
+
+def promote(config: Config) -> Promoted:
+    """Move the alias `champion` to the network `promote.model`, or to the best one of the sweep. Raises TrackingError."""
+    if config.promote.model is None and config.search.name is None:
+        raise ConfigError("promote: found no network to promote; type digitexp promote SWEEP, or promote models:/NAME@ALIAS.")
+    chosen = config.promote.model or f"models:/{registry.model_name(str(config.search.name))}@{registry.ALIAS}"
+    if not stores.exists(config.tracking.uri):
+        raise TrackingError(f"promote: there is no store at {stores.resolve(config.tracking.uri)} yet; "
+                            "type digitexp +sweep=NAME first.")  # fmt: skip
+    address, before = registry.promote(open_store(config.tracking.uri), chosen)
+    return Promoted(address, chosen, before)
+
+
 def _question(config: Config) -> str | None:
     """The question that is asked, if it can be told: its data may lie on another machine."""
     try:

@@ -20,7 +20,7 @@ from digitexp.planning import Job, Plan, Spent
 from digitexp.watch import Watch
 
 if TYPE_CHECKING:
-    from digitexp.experiment import Outcome, Reported
+    from digitexp.experiment import Outcome, Promoted, Reported
     from digitexp.reports.ranking import Row
     from digitexp.results import Failure, Result
 
@@ -212,6 +212,16 @@ def show_report(reported: "Reported") -> None:
         console.print(f"[dim]{escape(reported.note)}[/]")
     for file in reported.files:
         console.print(escape(str(file)), soft_wrap=True)
+
+
+def show_promoted(promoted: "Promoted") -> None:
+    """Which network is in use from now on, and how to go back."""
+    if promoted.before == promoted.address:
+        console.print(f"The champion is {promoted.address} already, from {escape(promoted.chosen)}.", soft_wrap=True)
+        return
+    console.print(f"The champion is now [bold]{promoted.address}[/], from {escape(promoted.chosen)}.", soft_wrap=True)
+    if promoted.before:
+        console.print(f"Before: {promoted.before}; to go back, type {COMMAND} promote {promoted.before}", soft_wrap=True)
 
 
 def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
