@@ -1,4 +1,4 @@
-"""Where images come from: the scans that scikit-learn carries, and MNIST as a file, from Keras' cache or by download.
+"""Where images come from: scikit-learn's scans, Kaggle's files, and MNIST as a file, from Keras' cache or by download.
 
 Importing this module costs NumPy only: finding and hashing the files of a source needs no library.
 """
@@ -9,6 +9,7 @@ import os
 import sys
 import zipfile
 import zlib
+from collections.abc import Collection
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from math import prod
@@ -18,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitexp.data import drawings
+from digitexp.data import drawings, kaggle
 from digitexp.data.digits import Digits
 from digitexp.errors import DataError
-from digitexp.settings import Data
+from digitexp.settings import SOURCES, Data
 
 CLASSES = tuple("0123456789")
 MNIST_IMAGES = 60_000  # to train on
@@ -40,20 +41,54 @@ KERAS_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1
 
 
 def source_files(data: Data) -> tuple[Path, ...]:
-    """The files that a source and its drawings are read from; none for MNIST when Keras has yet to download it.
+    """The files that the sources and their drawings are read from; none for MNIST when Keras has yet to download it.
 
     Raises DataError for an unknown source, a missing path, and a folder without the files.
     """
-    return _bundled_files(data) + drawings.files(data.drawn)
+    files = [file for name in data.sources for file in _bundled_files(data, name)]
+    return (*files, *_writer_files(data), *drawings.files(data.drawn))
 
 
 def source_digests(data: Data) -> dict[str, str]:
     """SHA-256 (hex) of the bytes of each source file, by its name, and of the drawings. Raises DataError."""
-    if data.name == "digits":
-        found = {"scikit-learn digits": _sha256(_scans())}
-    else:
-        found = {file.name: _sha256(file) for file in _bundled_files(data)} or {"mnist.npz": KERAS_SHA256}
+    found: dict[str, str] = {}
+    for name, prefix in zip(data.sources, ("", "also "), strict=False):
+        files = {file.name: _sha256(file) for file in _bundled_files(data, name)} or {"mnist.npz": KERAS_SHA256}
+        files = {"scikit-learn digits": files.popitem()[1]} if name == "digits" else files
+        found |= {f"{prefix}{file}": digest for file, digest in files.items()}
+    found |= {"writers": _sha256(file) for file in _writer_files(data)}
     return found | drawings.digests(data.drawn)
+
+
+def read(data: Data, name: str) -> tuple[Digits, Digits | None]:
+    """The source `name` of `data`: its images to train on, and those that it brings to be scored, where it does."""
+    path = path_of(data, name)
+    if name == "digits":
+        return read_digits(), None
+    if name == "mnist":
+        return read_mnist(path)
+    if name == "kaggle_stand_in":
+        return kaggle.stand_in(*read_mnist(path))
+    folder = _kaggle_files(data, path)[0].parent
+    labels = data.test_labels
+    return kaggle.read_train(folder), kaggle.read_test(folder, Path(labels).expanduser()) if labels else None
+
+
+def path_of(data: Data, name: str) -> str | None:
+    """Where the source `name` of `data` lies; a stand-in beside MNIST is made from the same file, unless it has its own."""
+    own = data.path if name == data.name else data.also.path
+    return data.path if own is None and {"mnist", "kaggle_stand_in"} == set(data.sources) else own
+
+
+def read_writers(file: Path, count: int) -> NDArray[np.int64]:
+    """Who wrote each of MNIST's `count` images to train on: the array writer_train of an .npz. Raises DataError."""
+    writers = _read_npz(file, ["writer_train"])["writer_train"]
+    if writers.shape != (count,) or writers.dtype.kind not in "iu":
+        raise DataError(
+            f"{file}: writer_train: found {writers.dtype} of shape {writers.shape}, "
+            f"allowed are whole numbers of shape ({count},), one for each image of MNIST to train on."
+        )
+    return writers.astype(np.int64)
 
 
 def read_digits() -> Digits:
@@ -78,24 +113,54 @@ def read_mnist(path: str | None = None) -> tuple[Digits, Digits]:
     if not files:
         arrays = _download()
     elif len(files) == 1:
-        arrays = _read_npz(files[0])
+        arrays = _read_npz(files[0], IDX_FILES)
     else:
         arrays = {name: _read_idx(file) for name, file in zip(IDX_FILES, files, strict=True)}
     where = "MNIST from Keras" if not files else str(files[0] if len(files) == 1 else files[0].parent)
     return _digits(arrays, "train", where), _digits(arrays, "test", where)
 
 
-def _bundled_files(data: Data) -> tuple[Path, ...]:
-    if data.name == "digits":
+def _bundled_files(data: Data, name: str) -> tuple[Path, ...]:
+    path = path_of(data, name)
+    if name == "digits":
         return (_scans(),)
-    if data.name == "mnist":
-        return _mnist_files(data.path)
-    raise DataError(f"data.name={data.name}: no such source; allowed are digits, mnist.")
+    if name in ("mnist", "kaggle_stand_in"):
+        return _mnist_files(path)
+    if name == "kaggle":
+        return _kaggle_files(data, path)
+    raise DataError(f"data.name={name}: no such source; allowed are {', '.join(SOURCES)}.")
+
+
+def _kaggle_files(data: Data, path: str | None) -> tuple[Path, ...]:
+    """train.csv; where its labels are known, test.csv and their file too."""
+    folder = Path(path or "").expanduser()
+    files = [folder / kaggle.TRAIN]
+    if data.test_labels:
+        files += [folder / kaggle.TEST, Path(data.test_labels).expanduser()]
+    for file in files:
+        if not file.is_file():
+            raise DataError(f"{file}: no such file; data=kaggle reads {kaggle.TRAIN} and {kaggle.TEST} of a folder, and the "
+                            "labels of the latter from data.test_labels=FILE.")  # fmt: skip
+    return tuple(files)
+
+
+def _writer_files(data: Data) -> tuple[Path, ...]:
+    if data.split != "writer":
+        return ()
+    file = Path(data.writers or "").expanduser()
+    if not file.is_file():
+        raise DataError(f"data.writers={data.writers}: no such file.")
+    return (file,)
 
 
 def mnist_size(path: str | None = None) -> int:
     """How many images `read_mnist(path)` has to train on; reads the files, but starts no download."""
     return len(read_mnist(path)[0]) if _mnist_files(path) else MNIST_IMAGES
+
+
+def downloaded() -> bool:
+    """Whether Keras has MNIST in its cache."""
+    return bool(_mnist_files(None))
 
 
 def _scans() -> Path:
@@ -142,18 +207,15 @@ def _sha256(file: Path) -> str:
         raise DataError(f"{file}: cannot be read: {error.strerror}.") from error
 
 
-def _read_npz(file: Path) -> dict[str, NDArray[Any]]:
+def _read_npz(file: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
     try:
         if not zipfile.is_zipfile(file):
-            raise DataError(
-                f"{file}: found no .npz archive, or one cut short; allowed is a whole"
-                " mnist.npz, or the folder of the four IDX files."
-            )
+            raise DataError(f"{file}: found no .npz archive, or one cut short; allowed is a whole one.")
         with np.load(file, allow_pickle=False) as archive:
-            missing = [name for name in IDX_FILES if name not in archive]
+            missing = [name for name in names if name not in archive]
             if missing:
-                raise DataError(f"{file}: found no {', '.join(missing)}; allowed are the arrays {', '.join(IDX_FILES)}.")
-            return {name: archive[name] for name in IDX_FILES}
+                raise DataError(f"{file}: found no {', '.join(missing)}; allowed are the arrays {', '.join(names)}.")
+            return {name: archive[name] for name in names}
     except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{file}: cannot be read as .npz: {error}") from error
 
