@@ -33,7 +33,7 @@ def find(page: Image) -> Ink:
     noise = _noise(page)
     strength, noise = _strength(page, ground, light_on_dark, noise)
     above, near = _thresholds(strength, noise)
-    ruled = ruled_lines(above)  # a line is fainter than what is written beside it, and ends there for the nearer threshold
+    ruled = ruled_lines(above, strength)  # a line is fainter than what is written beside it, and ends there for the nearer threshold
     return Ink(strength, cv2.subtract(near, ruled), ruled, light_on_dark)
 
 
@@ -90,39 +90,45 @@ def _thresholds(strength: Image, noise: float) -> tuple[Image, Image]:
     return above, cv2.bitwise_and(above, cv2.compare(strength, cv2.convertScaleAbs(nearby, alpha=0.45), cv2.CMP_GT))
 
 
-def ruled_lines(marked: Image) -> Image:
+def ruled_lines(above: Image, strength: Image) -> Image:
     """The pixels of ruled lines, horizontal and vertical: long, thin, nearly straight; strokes that cross them are kept."""
-    across = _horizontal_lines(marked)
-    down = _horizontal_lines(np.ascontiguousarray(marked.T)).T
-    return cv2.bitwise_or(across, np.ascontiguousarray(down))
+    across = _horizontal_lines(above, strength)
+    rest = np.ascontiguousarray(cv2.subtract(above, across).T)
+    return cv2.bitwise_or(across, np.ascontiguousarray(_horizontal_lines(rest, np.ascontiguousarray(strength.T)).T))
 
 
-def _horizontal_lines(marked: Image) -> Image:
-    height, width = marked.shape
+def _horizontal_lines(above: Image, strength: Image) -> Image:
+    width = above.shape[1]
     run = max(25, width // 30)  # pixels that a line must go on for
-    thick = cv2.dilate(marked, np.ones((3, 1), np.uint8))  # a line may slope
+    thick = cv2.dilate(above, np.ones((3, 1), np.uint8))  # a line may slope
     runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
     joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((3, 2 * run + 1), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    lines = np.zeros_like(marked)
+    lines = np.zeros_like(above)
     for label in range(1, count):
-        x, y, wide, high, _ = stats[label]
+        x, y, wide, high, _ = map(int, stats[label])
         if wide < 0.3 * width or high > 0.12 * wide + 6:
             continue
         box = np.s_[y : y + high, x : x + wide]
         band = np.where((labels[box] == label) & (runs[box] > 0), np.uint8(255), np.uint8(0))
-        lines[box] |= _thin_part(cv2.bitwise_and(band, thick[box]), marked, (x, y, wide, high))
+        columns = (band > 0).sum(axis=0)
+        thickness = max(1, int(np.median(columns[columns > 0])) - 2)  # `thick` added one on each side
+        more = thickness + 3
+        frame = np.s_[max(0, y - more) : y + high + more, x : x + wide]
+        inside = slice(min(y, more), min(y, more) + high)
+        lines[box] |= _line(band, above[frame], strength[frame], inside, thickness)
     return lines
 
 
-def _thin_part(band: Image, marked: Image, box: tuple[int, int, int, int]) -> Image:
-    """The part of `marked` in `band` that is no thicker than the line itself; thicker is where a stroke crosses it."""
-    x, y, wide, high = box
-    columns = (band > 0).sum(axis=0)
-    thickness = int(np.median(columns[columns > 0])) - 2  # `thick` added one on each side
-    need = max(1, thickness) + 3
-    top, bottom = max(0, y - need), min(marked.shape[0], y + high + need)
-    around = marked[top:bottom, x : x + wide]
-    strokes = cv2.morphologyEx(around, cv2.MORPH_OPEN, np.ones((need, 1), np.uint8))
-    line = cv2.subtract(around, strokes)[y - top : y - top + high]
-    return cv2.bitwise_and(line, band)
+def _line(band: Image, above: Image, strength: Image, inside: slice, thickness: int) -> Image:
+    """Of a band, the pixels of the line: not where a stroke crosses it, which is higher than the line, or darker."""
+    strokes = cv2.morphologyEx(above, cv2.MORPH_OPEN, np.ones((thickness + 3, 1), np.uint8))
+    line = cv2.bitwise_and(cv2.subtract(above, strokes)[inside], band)
+    if not line.any():
+        return line
+    usual = float(np.median(strength[inside][line > 0]))
+    line[strength[inside] > 1.4 * usual + 10] = 0
+    framed = np.zeros_like(above)
+    framed[inside] = line
+    joined = cv2.morphologyEx(cv2.subtract(above, framed), cv2.MORPH_CLOSE, np.ones((thickness + 4, 1), np.uint8))
+    return cv2.subtract(line, joined[inside])  # what is left of a stroke above and below the line is one again
