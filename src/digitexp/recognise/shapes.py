@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 SMALLEST = 8  # pixels of the longer side of a digit
+CUT = 0.7  # what a cut costs: most digits do not touch
 NEAR = 0.22  # heights of a digit between a piece and the digit that it was broken from
 
 
@@ -105,9 +106,9 @@ def _scale(boxes: dict[int, Box], areas: dict[int, int], written: Image) -> Scal
 
 
 def _stroke(mask: Image) -> float:
-    """The mean width of strokes in pixels: across one of width w, the mean distance to its edge is w / 4."""
+    """The mean width of strokes in pixels: across one of width w, the mean distance to the nearest other pixel is (w + 2) / 4."""
     framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    return 4 * float(cv2.mean(cv2.distanceTransform(framed, cv2.DIST_L2, 3), framed)[0])
+    return max(1.0, 4 * float(cv2.mean(cv2.distanceTransform(framed, cv2.DIST_L2, 3), framed)[0]) - 2)
 
 
 def _joined(labels: NDArray[np.int32], boxes: dict[int, Box], scale: Scale) -> list[list[int]]:
@@ -228,7 +229,8 @@ def _weighed(shape: Shape, scale: Scale) -> Shape:
     wide = max(0.0, shape.box.width / max(shape.box.height, 0.6 * scale.height) - 1.15)
     small = max(0.0, 0.7 - shape.box.size / scale.height)
     high = max(0.0, shape.box.height / scale.height - 1.5)
-    return Shape(shape.box, shape.mask, shape.cost + 4 * wide + 4 * small + 4 * high)
+    flat = max(0.0, 0.5 - shape.box.height / scale.height)
+    return Shape(shape.box, shape.mask, shape.cost + 4 * (wide + small + high + flat))
 
 
 def _cut(shape: Shape, scale: Scale) -> Region:
@@ -284,7 +286,7 @@ def _seams(mask: Image, scale: Scale) -> list[tuple[NDArray[np.int64], float]]:
         return []
     ways = _cheapest_ways(ink, np.array(sorted(places)), round(0.2 * scale.height))
     crossed = ink[np.arange(len(ink)), ways].sum(axis=1)
-    return _ordered([(way, 0.5 * max(0.0, float(cut) / scale.stroke - 1.5)) for way, cut in zip(ways, crossed, strict=True)])
+    return _ordered([(way, CUT + max(0.0, float(cut) / scale.stroke - 1.2)) for way, cut in zip(ways, crossed, strict=True)])
 
 
 def _ordered(seams: list[tuple[NDArray[np.int64], float]]) -> list[tuple[NDArray[np.int64], float]]:
