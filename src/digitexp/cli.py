@@ -93,6 +93,34 @@ def report(config: Config) -> int:
     return DONE
 
 
+def draw(config: Config) -> int:
+    """Open a page to draw digits on: recognise them, correct, keep them, retrain."""
+    from digitexp.data import exchange
+    from digitexp.data.store import DrawingStore
+
+    file = Path(config.data.drawn.store or "drawings.db")
+    classes = config.data.classes
+    if config.draw.add:
+        with DrawingStore(file) as store:
+            new, known = exchange.add(store, Path(config.draw.add), classes, config.draw.writer, config.draw.role)
+        screen.say(f"{new:,} drawings were added to {file}; {known:,} were there before.")
+        return DONE
+    if config.draw.export:
+        with DrawingStore(file, create=False) as store:
+            count = exchange.export(store, Path(config.draw.export), classes)
+        screen.say(f"{count:,} drawings were written into {config.draw.export}.")
+        return DONE
+    from digitexp.recognise import page
+
+    def show(address: str) -> None:
+        gc.freeze()
+        gc.enable()
+        screen.say(f"Draw on [bold]{address}[/] (Ctrl-C ends it); every drawing is kept in {screen.escape(str(file))}")
+
+    page.serve(config, file, show)
+    return DONE
+
+
 def promote(config: Config) -> int:
     """Make the best network of a sweep the champion, which draw and predict use: promote SWEEP."""
     from digitexp import experiment
@@ -101,11 +129,11 @@ def promote(config: Config) -> int:
     return DONE
 
 
-VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "ui": ui, "promote": promote}
+VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "ui": ui, "draw": draw, "promote": promote}
 
 def _as_model(words: Sequence[str]) -> list[str]:
     """`promote SWEEP` and `promote models:/NAME@ALIAS` as settings."""
-    return [f"{'promote.model' if word.startswith('models:/') else 'search.name'}='{word}'" for word in words]
+    return [f"{'promote.model' if word.startswith('models:') else 'search.name'}={compose.typed(word)}" for word in words]
 
 
 NAMED: dict[str, Callable[[Sequence[str]], list[str]]] = {"promote": _as_model}  # what words after a verb are as settings

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from digitexp import planning
-from digitexp.data import sets
+from digitexp.data import drawings, sets
 from digitexp.planning import Job, Plan, Spent
 from digitexp.watch import Watch
 
@@ -64,6 +64,11 @@ def show_address(address: str, ours: bool) -> None:
     console.print(f"MLflow's pages{' (Ctrl-C ends them)' if ours else ''}: [bold]{escape(address)}[/]", soft_wrap=True)
 
 
+def say(line: str) -> None:
+    """A line of its own, in rich's markup, never broken."""
+    console.print(line, soft_wrap=True)
+
+
 def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spent]) -> None:
     """What is asked, what would run, and how long that would take."""
     jobs = plan.listed_jobs()
@@ -82,6 +87,8 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     scored = f"{', '.join(others)} and {last}" if others else last
     images = f"{sets.size(config.data):,} images to train on, scored on {scored}"
     about.add_row("data", f"{config.data.name}: {images}")
+    for note in drawings.notes(config.data.drawn, config.data.classes):
+        about.add_row("note", escape(note))
     about.add_row(
         "training",
         f"{config.model.kind}, {_count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}",

@@ -37,15 +37,21 @@ class Drawn:
     source: str = MISSING
     images: Optional[str] = MISSING
     labels: Optional[str] = MISSING
+    store: Optional[str] = MISSING
+    recognised_by: Optional[str] = MISSING
     count: int = MISSING
     geometry: str = MISSING
     holdout: int = MISSING
 
     def check(self, at: str) -> None:
-        choose(f"{at}.source", self.source, dict.fromkeys(["none", "csv", "folder", "synthetic"]))
+        choose(f"{at}.source", self.source, dict.fromkeys(["none", "csv", "folder", "store", "synthetic"]))
         choose(f"{at}.geometry", self.geometry, dict.fromkeys(["raw", "mnist"]))
         self._check_path(f"{at}.images", self.images, at, {"csv": "the csv file of images", "folder": "the folder of PNGs"})
         self._check_path(f"{at}.labels", self.labels, at, {"csv": "the csv file of labels"})
+        require(self.store is not None or self.source != "store", f"{at}.store", self.store,
+                 f"the file of drawings with {at}.source=store; type {at}.store=FILE")  # fmt: skip
+        require(self.recognised_by is None or self.source == "store", f"{at}.recognised_by", self.recognised_by,
+                 f"null with {at}.source={self.source}: only a store knows which network recognised a drawing")  # fmt: skip
         require(self.count >= 1, f"{at}.count", self.count, "a number of drawings from 1")
         require(self.holdout >= 0, f"{at}.holdout", self.holdout, "a number of drawings, 0 to score none")
 
@@ -122,7 +128,7 @@ class Data:
         require(self.split_seed >= 0, f"{at}.split_seed", self.split_seed, "a whole number from 0")
         require(self.manual_labels >= 0, f"{at}.manual_labels", self.manual_labels, "a number of drawings from 0")
         require(self.manual_labels == 0 or self.drawn.source != "none", f"{at}.manual_labels", self.manual_labels,
-                 f"0 without drawings; type {at}.drawn.source=synthetic, csv or folder to have some")  # fmt: skip
+                 f"0 without drawings; type {at}.drawn.source=store, csv, folder or synthetic to have some")  # fmt: skip
 
     def _check_split(self, at: str) -> None:
         choose(f"{at}.split", self.split, dict.fromkeys(["stratified", "writer"]))
@@ -401,6 +407,25 @@ class Reproduce:
 
 
 @dataclass
+class Draw:
+    """`digitexp draw`: the networks that recognise, and the sitting that the page begins with."""
+
+    model: str = MISSING
+    against: Optional[str] = MISSING
+    port: int = MISSING
+    writer: str = MISSING
+    role: str = MISSING
+    prompted: bool = MISSING
+    add: Optional[str] = MISSING
+    export: Optional[str] = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.role", self.role, dict.fromkeys(["train", "score"]))
+        require(0 < len(self.writer) <= 60 and self.writer.isprintable(), f"{at}.writer", self.writer, "a name of 1 to 60 letters")
+        require(self.add is None or self.export is None, f"{at}.add", self.add, f"null together with {at}.export")
+
+
+@dataclass
 class Promote:
     """`digitexp promote SWEEP`: the best network of that sweep, or the one at the address `model`."""
 
@@ -426,6 +451,7 @@ class Config:
     report: Report = MISSING
     reproduce: Reproduce = MISSING
     promote: Promote = MISSING
+    draw: Draw = MISSING
 
     @property
     def experiment(self) -> str:

@@ -1,158 +1,252 @@
-"""A page in, its digits out, in reading order. The network is a function, so that this room's image processing needs none.
+"""The drawing page's server: one process, this machine only, plain files and a small API over a `Desk`.
 
-    ink.find -> shapes.find -> every shape in MNIST's geometry -> one batch through the network -> the best way through a region
+What a request may hold is declared here, with its bounds; who may ask at all, in guard.py.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import base64
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from digitexp.data.digits import SIDE
-from digitexp.data.geometry import normalise
-from digitexp.recognise import ink, shapes
-from digitexp.recognise.shapes import Box, Region, Scale, Shape
+from digitexp.data import exchange
+from digitexp.data.store import DrawingStore, Prediction, Sitting
+from digitexp.errors import DataError, DigitexpError
+from digitexp.recognise import journal, standing
+from digitexp.recognise.guard import Guard
+from digitexp.recognise.network import load
+from digitexp.recognise.retraining import Retraining
+from digitexp.recognise.sitting import Desk
+from digitexp.settings import Config
+from digitexp.tracking import server
+from digitexp.tracking.store import open_store
 
-Image = NDArray[np.uint8]
-Probabilities = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-
-UNSURE = "?"
-SMALL_PAGE = 240  # pixels: one that is smaller is enlarged to this
-THIN = 0.1  # heights: MNIST's strokes are wider than this, a thinner pen's are made as wide
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A digit on the page: `digit` is its class, or "?" where `probability` is below the limit; `guess` is never "?"."""
-
-    line: int  # from 1, from the top
-    box: Box  # pixels of the page
-    digit: str
-    guess: str
-    probability: float
-    runner_up: str
-    runner_up_probability: float
+FILES = Path(__file__).parent / "files"
+PARTS = {"draw.html": "text/html", "draw.css": "text/css", "draw.js": "text/javascript", "chart.js": "text/javascript"}
+STROKES, POINTS, LONGEST = 64, 2000, 3_600_000  # of a drawing; of a stroke; milliseconds
+Name = Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{1,40}$")]
+Coordinate = Annotated[float, Field(ge=0, le=4096, allow_inf_nan=False)]
+Time = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
+Point = tuple[Coordinate, Coordinate, Time]
 
 
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """The marks in reading order, and every step's picture by its name, for whoever wants to know why."""
+class Body(BaseModel):
+    """What a request holds, and nothing else."""
 
-    marks: list[Mark]
-    steps: dict[str, Image]
-
-    @property
-    def lines(self) -> list[str]:
-        """What is written, line by line."""
-        numbers = sorted({mark.line for mark in self.marks})
-        return ["".join(mark.digit for mark in self.marks if mark.line == number) for number in numbers]
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
-def read(page: Image, probabilities: Probabilities, classes: Sequence[str], confidence: float, debug: bool = False) -> Reading:
-    """Read a page, BGR uint8 `(h, w, 3)`. `probabilities` takes uint8 `(n, 28, 28)` and gives float32 `(n, classes)`."""
-    factor = max(1, math.ceil(SMALL_PAGE / max(page.shape[:2])))
-    large = cv2.resize(page, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else page
-    found = ink.find(large)
-    regions, scale = shapes.find(found.written)
-    candidates = [shape for region in regions for shape in region.shapes.values()]
-    images = [as_mnist(shape, found.strength, scale) for shape in candidates]
-    given = probabilities(np.stack(images)) if images else np.zeros((0, len(classes)), np.float32)
-    said = dict(zip(map(id, candidates), given, strict=True))
-    chosen = [shape for region in regions for shape in best_way(region, lambda shape: float(said[id(shape)].max()))]
-    marks = _numbered([_mark(shape.box, said[id(shape)], classes, confidence, factor) for shape in chosen])
-    steps = _steps(large, found, candidates, images) if debug else {}
-    return Reading(marks, steps)
+class NewSitting(Body):
+    """Who sits down, what for, and whether the page asks for digits."""
+
+    writer: Annotated[str, Field(min_length=1, max_length=60)]
+    role: Annotated[str, Field(pattern="^(train|score)$")]
+    prompted: bool
 
 
-def as_mnist(shape: Shape, strength: Image, scale: Scale) -> Image:
-    """The grey ink of a shape alone, at full strength and not too thin, in MNIST's geometry: uint8 `(28, 28)`."""
-    edge = max(1, round(0.3 * scale.stroke))  # strokes are soft at their edges
-    box = shape.box
-    framed = cv2.copyMakeBorder(shape.mask, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=0)
-    own = cv2.dilate(framed, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * edge + 1, 2 * edge + 1)))
-    x, y = box.x - edge, box.y - edge
-    top, left = max(0, y), max(0, x)
-    window = strength[top : y + own.shape[0], left : x + own.shape[1]]
-    own = own[top - y : top - y + window.shape[0], left - x : left - x + window.shape[1]]
-    grey = np.where(own > 0, window, np.uint8(0))
-    inside = window[own > 0]
-    full = float(np.partition(inside, int(0.9 * inside.size))[int(0.9 * inside.size)])
-    grey = cv2.convertScaleAbs(grey, alpha=255 / max(full, 1.0))
-    missing = THIN * box.size - scale.stroke
-    if missing >= 1:
-        pen = round(missing) + 1
-        grey = cv2.copyMakeBorder(grey, pen, pen, pen, pen, cv2.BORDER_CONSTANT, value=0)
-        grey = cv2.dilate(grey, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (pen, pen)))
-    return normalise(grey)
+class Drawn(Body):
+    """Strokes of points x, y (0 to `size`) and t (milliseconds)."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)  # JSON has no tuples
+    sitting: Name
+    drawing: Name
+    size: Annotated[float, Field(ge=32, le=4096, allow_inf_nan=False)]
+    strokes: Annotated[
+        list[Annotated[list[Point], Field(min_length=1, max_length=POINTS)]], Field(min_length=1, max_length=STROKES)
+    ]
 
 
-def best_way(region: Region, probability: Callable[[Shape], float]) -> list[Shape]:
-    """The shapes that cover all pieces of a region with the largest product of probabilities, less what they cost."""
-    best: list[tuple[float, list[Shape]]] = [(0.0, [])]
-    for last in range(region.count):
-        options = [(-math.inf, best[last][1])]  # a piece that is no shape at all
-        for first in range(last + 1):
-            if (shape := region.shapes.get((first, last))) is not None:
-                score = math.log(max(probability(shape), 1e-6)) - shape.cost
-                options.append((best[first][0] + score, [*best[first][1], shape]))
-        best.append(max(options, key=lambda option: option[0]))
-    return best[-1][1]
+class Labelled(Body):
+    """What a drawing is; null takes its label back."""
+
+    sitting: Name
+    drawing: Name
+    label: Annotated[str, Field(min_length=1, max_length=20)] | None
 
 
-def _mark(box: Box, said: NDArray[np.float32], classes: Sequence[str], confidence: float, factor: int) -> Mark:
-    first, second = np.argsort(said)[::-1][:2]
-    small = Box(*(round(value / factor) for value in box))
-    sure = float(said[first]) >= confidence
-    return Mark(0, small, classes[first] if sure else UNSURE, classes[first], float(said[first]), classes[second],
-                float(said[second]))  # fmt: skip
+class Ended(Body):
+    """A sitting that is over."""
+
+    sitting: Name
 
 
-def _numbered(marks: Sequence[Mark]) -> list[Mark]:
-    """The marks line by line, each line from left to right.
+class Wanted(Body):
+    """Retrain with all drawings to train on, or only with those that the network misread."""
 
-    From left to right, every mark joins the line whose last marks it is level with, so that lines may slope.
-    """
-    lines: list[list[Mark]] = []
-    for mark in sorted(marks, key=lambda mark: mark.box.x + mark.box.width / 2):
-        level = [(_offset(line, mark), line) for line in lines]
-        nearest = min(level, key=lambda entry: entry[0], default=None)
-        if nearest is not None and nearest[0] < 0.6:
-            nearest[1].append(mark)
-        else:
-            lines.append([mark])
-    lines.sort(key=lambda line: float(np.mean([_middle(mark) for mark in line])))
-    return [replace(mark, line=number) for number, line in enumerate(lines, 1) for mark in line]
+    only_misread: bool
 
 
-def _offset(line: Sequence[Mark], mark: Mark) -> float:
-    """How far above or below the end of a line a mark is, in heights."""
-    last = line[-3:]
-    height = max(float(np.mean([other.box.height for other in last])), mark.box.height)
-    return abs(float(np.mean([_middle(other) for other in last])) - _middle(mark)) / height
+class Nothing(Body):
+    """A request that says all by its address."""
 
 
-def _middle(mark: Mark) -> float:
-    return mark.box.y + mark.box.height / 2
+def application(desk: Desk, retraining: Retraining, config: Config) -> FastAPI:
+    """The page and its API, behind the guard. Every answer is JSON; a refusal is `{"error": sentence}`."""
+    app = FastAPI(title="digitexp draw", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Guard)
+    app.add_exception_handler(RequestValidationError, _refuse_form)
+    app.add_exception_handler(DigitexpError, _refuse)
+
+    for name, kind in PARTS.items():
+        app.get("/" if name == "draw.html" else f"/{name}", include_in_schema=False)(_sender(FILES / name, kind))
+
+    @app.get("/api/desk")
+    def about() -> dict[str, Any]:
+        """What the page begins with."""
+        settings = config.draw
+        return {
+            "classes": desk.classes, "networks": [] if desk.blind else [desk.networks[0].name], "blind": desk.blind,
+            "writer": settings.writer, "role": settings.role, "prompted": settings.prompted,
+        }  # fmt: skip
+
+    @app.post("/api/sittings")
+    def begin(body: NewSitting) -> dict[str, Any]:
+        """A new sitting."""
+        return state(desk, desk.begin(body.writer, body.role, body.prompted))
+
+    @app.get("/api/sittings/{name}")
+    def look(name: Name, scope: str = "sitting", reveal: bool = False) -> dict[str, Any]:
+        """How a sitting stands, or all of them together."""
+        return state(desk, desk.store.sitting(name), scope == "all", reveal)
+
+    @app.post("/api/drawings")
+    def draw(body: Drawn) -> dict[str, Any]:
+        """Recognise and store a drawing, or what was added to it."""
+        if any(x > body.size or y > body.size for stroke in body.strokes for x, y, _ in stroke):
+            raise DataError(f"strokes: found a point outside of the canvas; allowed are 0 to size ({body.size:g}).")
+        sitting = desk.store.sitting(body.sitting)
+        reading = desk.draw(sitting, body.drawing, body.strokes, body.size)
+        shown = [] if sitting.blind else [_prediction(one, one.model) for one in reading.predictions]
+        image = base64.b64encode(reading.image.tobytes()).decode()
+        return {"image": image, "warnings": reading.warnings, "predictions": shown}
+
+    @app.post("/api/labels")
+    def label(body: Labelled) -> dict[str, Any]:
+        """Say what a drawing is."""
+        sitting = desk.store.sitting(body.sitting)
+        desk.label(sitting, body.drawing, body.label)
+        return state(desk, sitting)
+
+    @app.post("/api/sittings/end")
+    def end(body: Ended) -> dict[str, Any]:
+        """Write a sitting to MLflow."""
+        sitting = desk.store.sitting(body.sitting)
+        return {"runs": journal.record(open_store(config.tracking.uri), desk.store, sitting, desk.classes)}
+
+    @app.get("/api/export")
+    def export() -> Response:
+        """All drawings with a label, as a zip of the csv pair and the PNGs."""
+        packed = exchange.archive(desk.store, desk.classes)
+        return Response(packed, media_type="application/zip",
+                        headers={"Content-Disposition": 'attachment; filename="drawings.zip"'})  # fmt: skip
+
+    @app.post("/api/retraining")
+    def retrain(body: Wanted) -> dict[str, Any]:
+        """Start a retraining."""
+        retraining.start(body.only_misread)
+        return _progress(retraining)
+
+    @app.get("/api/retraining")
+    def follow() -> dict[str, Any]:
+        """How far it is, and what came of it."""
+        return _progress(retraining)
+
+    @app.post("/api/retraining/stop")
+    def stop(body: Nothing) -> dict[str, Any]:
+        """Interrupt it."""
+        retraining.stop()
+        return _progress(retraining)
+
+    @app.post("/api/champion")
+    def promote(body: Nothing) -> dict[str, Any]:
+        """Make the retrained network the champion."""
+        return {"champion": retraining.promote()}
+
+    return app
 
 
-def _steps(page: Image, found: ink.Ink, candidates: Sequence[Shape], images: Sequence[Image]) -> dict[str, Image]:
-    """Pictures of what was done, by number and name."""
-    boxes = page.copy()
-    for shape in candidates:
-        x, y, width, height = shape.box
-        cv2.rectangle(boxes, (x, y), (x + width, y + height), (0, 160, 0), 1)
-    columns = 20
-    sheet = np.zeros((math.ceil(max(len(images), 1) / columns) * SIDE, columns * SIDE), np.uint8)
-    for index, image in enumerate(images):
-        row, column = divmod(index, columns)
-        sheet[row * SIDE : (row + 1) * SIDE, column * SIDE : (column + 1) * SIDE] = image
+def serve(config: Config, file: Path, show: Callable[[str], None]) -> None:
+    """Serve until interrupted; `show` is given the page's address. Raises DigitexpError for what cannot be opened."""
+    import uvicorn
+
+    settings = config.draw
+    with server.listen("draw.port", settings.port) as listening, DrawingStore(file) as store:
+        names = [settings.model, *([settings.against] if settings.against else [])]
+        networks = [load(name, config.data.classes, config.tracking.uri) for name in names]
+        desk = Desk(store, networks, config.data.classes, config.data.drawn.geometry)
+        retraining = Retraining(desk, config)
+        app = application(desk, retraining, config)
+        options = uvicorn.Config(app, log_config=None, access_log=False, ws="none", proxy_headers=False, server_header=False,
+                                 limit_concurrency=64, timeout_graceful_shutdown=2)  # fmt: skip
+        show(f"http://{server.HOST}:{listening.getsockname()[1]}/")
+        try:
+            uvicorn.Server(options).run(sockets=[listening])
+        except KeyboardInterrupt:  # what uvicorn raises after it has ended cleanly
+            pass
+        finally:
+            retraining.stop()
+
+
+def state(desk: Desk, sitting: Sitting, everything: bool = False, reveal: bool = False) -> dict[str, Any]:
+    """All that the page shows beside the canvas. While a comparison is blind, networks are called A and B."""
+    scope = None if everything else sitting
+    names = _names(desk, sitting, reveal)
+    stands = standing.standings(desk.store, scope)
+    shown = [one for one in stands if one.digest in names or not sitting.blind or reveal]
+    found = [asdict(one) | {"model": names.get(one.digest, one.model)} for one in shown]
+    pair = None
+    if len(desk.networks) > 1:
+        first, second = sorted(desk.networks, key=lambda network: names[network.digest])
+        pair = asdict(standing.duel(desk.store, first.digest, second.digest, scope))
+        pair["names"] = [names[first.digest], names[second.digest]]
+    found.sort(key=lambda one: str(one["model"]))
     return {
-        "1_strength": found.strength,
-        "2_ruled": found.ruled,
-        "3_written": found.written,
-        "4_candidates": boxes,
-        "5_digits": cv2.resize(sheet, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST),
-    }
+        "sitting": asdict(sitting), "prompt": desk.prompt(sitting), "labelled": desk.store.labelled(sitting),
+        "counts": desk.store.counts(), "standings": found, "duel": pair,
+        "networks": sorted(names.values()) if sitting.blind else [desk.networks[0].name],
+    }  # fmt: skip
+
+
+def _sender(file: Path, kind: str) -> Callable[[], FileResponse]:
+    return lambda: FileResponse(file, media_type=kind)
+
+
+def _names(desk: Desk, sitting: Sitting, reveal: bool) -> dict[str, str]:
+    """What each network is called, by its digest: A and B in an order that the sitting decides, or by its name."""
+    networks = list(desk.networks)
+    if not sitting.blind or reveal:
+        return {network.digest: network.name for network in networks}
+    if int(sitting.id[:2], 16) % 2:
+        networks.reverse()
+    return {network.digest: f"Network {letter}" for network, letter in zip(networks, "AB", strict=False)}
+
+
+def _prediction(one: Prediction, name: str) -> dict[str, Any]:
+    return {"model": name, "read_as": one.read_as, "classes": one.classes, "probabilities": one.probabilities}
+
+
+def _progress(retraining: Retraining) -> dict[str, Any]:
+    done = retraining.round
+    return {
+        "phase": retraining.phase, "epoch": retraining.epoch(), "epochs": retraining.epochs, "command": retraining.command,
+        "lines": list(retraining.lines), "message": retraining.message, "warnings": retraining.warnings,
+        "round": asdict(done) | {"verdict": done.verdict} if done else None,
+        "promotable": retraining.network is not None,
+    }  # fmt: skip
+
+
+def _refuse_form(request: Request, error: Exception) -> JSONResponse:
+    """What a request held that it may not; without repeating it, since it may be anything."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part)[:40] for part in first["loc"][1:])
+    return JSONResponse({"error": f"{where or 'the request'}: {first['msg']}."}, status_code=422)
+
+
+def _refuse(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"error": str(error)}, status_code=409)

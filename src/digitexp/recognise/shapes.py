@@ -1,7 +1,7 @@
 """Written pixels in, the shapes that may be digits out: specks dropped, broken digits joined, touching ones cut.
 
 What one digit is cannot always be told without reading it. So a `Region` is a row of pieces, and every run of neighbouring
-pieces that could be one digit is a `Shape`; page.py has all of them read, and takes the best way through the row.
+pieces that could be one digit is a `Shape`; sheet.py has all of them read, and takes the best way through the row.
 """
 
 from collections.abc import Iterator, Sequence
