@@ -33,7 +33,7 @@ def find(page: Image) -> Ink:
     noise = _noise(page)
     strength, noise = _strength(page, ground, light_on_dark, noise)
     above, near = _thresholds(strength, noise)
-    ruled = ruled_lines(above, strength)  # a line is fainter than what is written beside it, and ends there for the nearer threshold
+    ruled = ruled_lines(above, strength)  # beside strong ink, a line is below the nearer threshold
     return Ink(strength, cv2.subtract(near, ruled), ruled, light_on_dark)
 
 
@@ -63,7 +63,7 @@ def _strength(page: Image, ground: Image, light_on_dark: bool, noise: float) -> 
     """
     if light_on_dark:
         page, ground = cv2.bitwise_not(page), cv2.bitwise_not(ground)
-    missing = cv2.bitwise_not(cv2.divide(page, cv2.max(ground, 1), scale=255))  # type: ignore[call-overload]
+    missing = cv2.bitwise_not(cv2.divide(page, cv2.max(ground, 1), scale=255))
     blur = 0.8 if noise < NOISY else 1.3  # pixels
     left = noise * 255 / max(float(ground.mean()), 1.0) / (2 * math.sqrt(math.pi) * blur)  # of white noise
     return cv2.GaussianBlur(missing.max(axis=2), (0, 0), blur), left

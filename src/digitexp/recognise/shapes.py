@@ -48,7 +48,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """Ink that may be one digit: its box on the page, which of the box's pixels are its own (255), what speaks against it."""
+    """Ink that may be one digit: its box on the page, which of the box's pixels are its own (255), and its cost."""
 
     box: Box
     mask: Image
@@ -106,7 +106,7 @@ def _scale(boxes: dict[int, Box], areas: dict[int, int], written: Image) -> Scal
 
 
 def _stroke(mask: Image) -> float:
-    """The mean width of strokes in pixels: across one of width w, the mean distance to the nearest other pixel is (w + 2) / 4."""
+    """The mean width of strokes in pixels: across one of width w, the mean distance to its outside is (w + 2) / 4."""
     framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     return max(1.0, 4 * float(cv2.mean(cv2.distanceTransform(framed, cv2.DIST_L2, 3), framed)[0]) - 2)
 
@@ -199,10 +199,10 @@ def _regions(shapes: Sequence[Shape], scale: Scale) -> Iterator[Region]:
 def _neighbours(shapes: Sequence[Shape], scale: Scale) -> Iterator[tuple[int, int]]:
     places = np.array([shape.box for shape in shapes]).reshape(-1, 4)
     for first, one in enumerate(shapes):
-        for second in np.flatnonzero(one.box.away(places[first + 1 :]) <= 0.12 * scale.height) + first + 1:
-            both = one.box.around(shapes[second].box)
+        for after in np.flatnonzero(one.box.away(places[first + 1 :]) <= 0.12 * scale.height).tolist():
+            both = one.box.around(shapes[first + 1 + after].box)
             if both.width <= 1.05 * scale.height and both.height <= 1.3 * scale.height:
-                yield first, int(second)
+                yield first, first + 1 + after
 
 
 def _between(one: Shape, other: Shape) -> float:

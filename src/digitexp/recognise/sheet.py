@@ -1,6 +1,6 @@
 """A page in, its digits out, in reading order. The network is a function, so that this room's image processing needs none.
 
-    ink.find -> shapes.find -> every shape in MNIST's geometry -> one batch through the network -> the best way through a region
+    ink.find -> shapes.find -> all shapes in MNIST's geometry -> one batch through the network -> the best way through a region
 """
 
 import math
@@ -51,7 +51,9 @@ class Reading:
         return ["".join(mark.digit for mark in self.marks if mark.line == number) for number in numbers]
 
 
-def read(page: Image, probabilities: Probabilities, classes: Sequence[str], confidence: float, debug: bool = False) -> Reading:
+def read(
+    page: Image, probabilities: Probabilities, classes: Sequence[str], confidence: float, debug: bool = False
+) -> Reading:
     """Read a page, BGR uint8 `(h, w, 3)`. `probabilities` takes uint8 `(n, 28, 28)` and gives float32 `(n, classes)`."""
     factor = max(1, math.ceil(SMALL_PAGE / max(page.shape[:2])))
     large = cv2.resize(page, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else page
