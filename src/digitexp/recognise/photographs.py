@@ -1,6 +1,7 @@
-"""Files in, pixels out: which files are meant, how large they claim to be, what they hold. One that is refused is a DataError."""
+"""Files in, pixels out: which files are meant, how large they claim to be, what they hold."""
 
 import io
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -36,7 +37,8 @@ def listed(paths: Sequence[str]) -> Iterator[tuple[str, DataError | None]]:
             yield path, DataError(f"{path}: the folder cannot be read: {error.strerror}.")
             continue
         if not inside:
-            yield path, DataError(f"{path}: found no image in this folder; allowed are files that end in {', '.join(ENDINGS)}.")
+            ends = ", ".join(ENDINGS)
+            yield path, DataError(f"{path}: found no image in this folder; allowed are files that end in {ends}.")
         yield from ((str(file), None) for file in inside)
 
 
@@ -60,10 +62,12 @@ def read(path: str) -> tuple[NDArray[np.uint8], float]:
         except UnidentifiedImageError as error:
             raise DataError(f"{name}: found no image that can be read; allowed are {', '.join(ENDINGS)}.") from error
         except Image.DecompressionBombError as error:
-            raise DataError(f"{name}: {_too_large(str(error))}") from error
+            claimed = re.search(r"\d+", str(error))
+            raise DataError(f"{name}: {_too_large(f'{int(claimed.group()) if claimed else 0:,} pixels')}") from error
         except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, ArithmeticError) as error:
             # what Pillow's readers raise for a file that is cut short or was changed
-            raise DataError(f"{name}: the image is broken: {str(error).strip().rstrip('.') or type(error).__name__}.") from error
+            reason = str(error).strip().rstrip(".") or type(error).__name__
+            raise DataError(f"{name}: the image is broken: {reason}.") from error
 
 
 def _decode(content: bytes, name: str) -> tuple[NDArray[np.uint8], float]:

@@ -1,9 +1,9 @@
 """Images in, files out: what was read of each as an annotated picture, JSON and CSV, and why an image was refused.
 
-    NAME.marks.png     the image with a box around every mark
-    NAME.marks.json    all of it; boxes are x, y, width, height in pixels of the image, as a viewer turns it
-    NAME.marks.csv     a row for each mark, in reading order
-    NAME.marks/        with `debug`, a picture of every step
+NAME.marks.png     the image with a box around every mark
+NAME.marks.json    all of it; boxes are x, y, width, height in pixels of the image, as a viewer turns it
+NAME.marks.csv     a row for each mark, in reading order
+NAME.marks/        with `debug`, a picture of every step
 """
 
 import csv
@@ -27,7 +27,8 @@ from digitexp.recognise.shapes import Box
 from digitexp.recognise.sheet import UNSURE, Mark
 
 SURE, DOUBTFUL = (0, 130, 0), (0, 80, 230)  # BGR: green, orange
-COLUMNS = ("line", "place", "digit", "probability", "runner_up", "runner_up_probability", "guess", "x", "y", "width", "height")
+COLUMNS = ("line", "place", "digit", "probability", "runner_up", "runner_up_probability", "guess",
+           "x", "y", "width", "height")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ class Refused:
     error: DataError
 
 
-def predict(paths: Sequence[str], network: Network, folder: Path, confidence: float, debug: bool) -> Iterator[Read | Refused]:
+def predict(
+    paths: Sequence[str], network: Network, folder: Path, confidence: float, debug: bool
+) -> Iterator[Read | Refused]:
     """Read every image that `paths` name, one after the other, and write what is in it into `folder`."""
     taken: set[str] = set()
     for path, error in photographs.listed(paths):
@@ -85,8 +88,9 @@ def annotated(page: NDArray[np.uint8], marks: Sequence[Mark]) -> NDArray[np.uint
         size = max(0.4, 0.5 * height / 22)  # OpenCV's letters are 22 pixels high at size 1
         thick = max(1, round(size * 1.5))
         cv2.rectangle(picture, (x - 2, y - 2), (x + width + 2, y + height + 2), colour, max(1, thick // 2))
+        foot = y - 4 if y > 22 * size + 4 else y + height + round(22 * size) + 6  # below it at the upper edge
         for pen, ink in ((thick + 2, (255, 255, 255)), (thick, colour)):  # with a light edge, to be read on any ground
-            cv2.putText(picture, mark.digit, (x, y - 4), cv2.FONT_HERSHEY_SIMPLEX, size, ink, pen, cv2.LINE_AA)
+            cv2.putText(picture, mark.digit, (x, foot), cv2.FONT_HERSHEY_SIMPLEX, size, ink, pen, cv2.LINE_AA)
     return picture
 
 

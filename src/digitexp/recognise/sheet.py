@@ -1,6 +1,6 @@
 """A page in, its digits out, in reading order. The network is a function, so that this room's image processing needs none.
 
-    ink.find -> shapes.find -> all shapes in MNIST's geometry -> one batch through the network -> the best way through a region
+ink.find -> shapes.find -> all shapes in MNIST's geometry -> one batch through the network -> best_way
 """
 
 import math
@@ -125,6 +125,7 @@ def _numbered(marks: Sequence[Mark]) -> list[Mark]:
             nearest[1].append(mark)
         else:
             lines.append([mark])
+    lines = _merged(lines)
     lines.sort(key=lambda line: float(np.mean([_middle(mark) for mark in line])))
     return [replace(mark, line=number) for number, line in enumerate(lines, 1) for mark in line]
 
@@ -134,6 +135,28 @@ def _offset(line: Sequence[Mark], mark: Mark) -> float:
     last = line[-3:]
     height = max(float(np.mean([other.box.height for other in last])), mark.box.height)
     return abs(float(np.mean([_middle(other) for other in last])) - _middle(mark)) / height
+
+
+def _merged(lines: list[list[Mark]]) -> list[list[Mark]]:
+    """Lines that a hand which goes up and down has split: level on the whole, and no mark of one above one of the other."""
+    for short in sorted(lines, key=len):
+        for line in sorted(lines, key=len, reverse=True):
+            if line is not short and short in lines and _is_one(short, line):
+                lines = [other for other in lines if other is not short and other is not line]
+                lines.append(sorted([*line, *short], key=lambda mark: mark.box.x + mark.box.width / 2))
+    return lines
+
+
+def _is_one(short: Sequence[Mark], line: Sequence[Mark]) -> bool:
+    places = np.array([(mark.box.x, mark.box.x + mark.box.width) for mark in line])
+    offsets = []
+    for mark in short:
+        left, right = mark.box.x, mark.box.x + mark.box.width
+        covered = np.minimum(places[:, 1], right) - np.maximum(places[:, 0], left)
+        if (covered > 0.5 * np.minimum(places[:, 1] - places[:, 0], mark.box.width)).any():
+            return False
+        offsets.append(_offset([line[int(covered.argmax())]], mark))
+    return float(np.mean(offsets)) < 1.0
 
 
 def _middle(mark: Mark) -> float:
