@@ -4,8 +4,9 @@
     python bench/pages.py path/to/mnist.npz --model ... --confidence                # what the limit of confidence costs
 
 A page depends on its seed, its difficulty and its number alone. The first command composes pages of MNIST's test digits and
-writes bench/results/pages.csv; the second takes digits that were held out for validation, and writes confidence.csv beside it.
-`--worst FOLDER` keeps pictures of the pages with most errors, to look at: they show MNIST's digits and are not to be committed.
+writes bench/results/pages.csv; the second takes the digits that runs of data=mnist hold out for validation, and writes
+confidence.csv beside it. `--worst FOLDER` keeps pictures of the pages with most errors, to look at: they show MNIST's digits
+and are not to be committed.
 """
 
 import argparse
@@ -94,8 +95,7 @@ def compose_page(images: np.ndarray, labels: np.ndarray, difficulty: str, number
     cover = np.zeros((height, width), np.float32)
     boxes: list[Box] = []
     chosen: list[int] = []
-    for row, x, y, digit, pixels in _places(images, kind, hand, width, height):
-        del row
+    for x, y, digit, pixels in _places(images, kind, hand, width, height):
         ink = pixels.astype(np.float32) / 255
         spot = cover[y : y + ink.shape[0], x : x + ink.shape[1]]
         np.maximum(spot, ink, out=spot)
@@ -106,12 +106,12 @@ def compose_page(images: np.ndarray, labels: np.ndarray, difficulty: str, number
 
 
 def _places(images: np.ndarray, kind: Difficulty, hand: np.random.Generator, width: int,
-            height: int) -> Iterator[tuple[int, int, int, int, np.ndarray]]:  # fmt: skip
-    """Digits at their places: line, x and y of the corner, which image, and its pixels."""
+            height: int) -> Iterator[tuple[int, int, int, np.ndarray]]:  # fmt: skip
+    """Digits at their places, line by line: x and y of the corner, which image, and its pixels."""
     margin = 40
     scale = hand.uniform(*kind.size) / np.mean(kind.size)  # a hand writes large or small
     base = float(np.mean(kind.size)) * np.sqrt(scale)
-    y, row = float(margin), 0
+    y = float(margin)
     while y + 1.2 * base < height - margin:
         tilt = np.tan(np.radians(hand.uniform(-kind.tilt, kind.tilt)))
         x = margin + hand.uniform(0, base)
@@ -123,12 +123,11 @@ def _places(images: np.ndarray, kind: Difficulty, hand: np.random.Generator, wid
             if not 4 <= top <= height - pixels.shape[0] - 4 or x + pixels.shape[1] > width - 4:
                 x += base
                 continue
-            yield row, int(x), top, digit, pixels
+            yield int(x), top, digit, pixels
             touching = hand.uniform() < kind.touching
             gap = hand.uniform(-0.06, 0.0) if touching else hand.uniform(*kind.gap)
             x += pixels.shape[1] + gap * own * 20 / 28
         y += base * hand.uniform(1.15, 1.6) + abs(np.tan(np.radians(kind.tilt))) * width / 2
-        row += 1
 
 
 def _write(image: np.ndarray, size: float, turn: float, broken: bool, hand: np.random.Generator) -> np.ndarray:
@@ -238,3 +237,125 @@ def matched(truth: Sequence[Box], found: Sequence[Box]) -> dict[int, int]:
         if mark not in pairs and digit not in pairs.values():
             pairs[mark] = digit
     return pairs
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Pages of known digits, read by digitexp predict.")
+    parser.add_argument("mnist", help="mnist.npz")
+    parser.add_argument("--model", default="models:/digitexp@champion", help="an address in the store, or a .keras file")
+    parser.add_argument("--store", help="sqlite:///FILE, where it is not mlruns/mlflow.db")
+    parser.add_argument("--pages", type=int, default=30, help="of each difficulty")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--confidence", action="store_true", help="measure what every limit of confidence would cost")
+    parser.add_argument("--worst", type=Path, help="a folder for pictures of the pages with most errors")
+    arguments = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.simplefilter("ignore")
+    from digitexp.compose import compose
+    from digitexp.recognise import network
+
+    config = compose(["data=mnist", f"data.path={arguments.mnist}"])
+    chosen = network.load(arguments.model, config.data.classes, arguments.store)
+    RESULTS.mkdir(exist_ok=True)
+    if arguments.confidence:
+        measure_confidence(config, chosen, arguments)
+    else:
+        measure_pages(config, chosen, arguments)
+    return 0
+
+
+def measure_pages(config: Any, network: Any, arguments: argparse.Namespace) -> None:
+    from digitexp.data.sets import load
+    from digitexp.evaluation.compare import wilson
+    from digitexp.recognise import sheet
+
+    test, rows = load(config.data)["test"], []
+    for difficulty in DIFFICULTIES:
+        total, seconds = dict.fromkeys(COUNTS, 0), []
+        worst: list[tuple[int, Page, Any]] = []
+        for number in range(arguments.pages):
+            page = compose_page(test.images, test.labels, difficulty, number, arguments.seed)
+            started = time.perf_counter()
+            reading = sheet.read(page.pixels, network.probabilities, network.classes, config.predict.confidence)
+            seconds.append(time.perf_counter() - started)
+            counts = score(page, reading.marks, network.classes)
+            total = {name: total[name] + count for name, count in counts.items()}
+            wrong = sum(counts[name] for name in ("missed", "misread", "invented"))
+            worst = sorted([*worst, (wrong, page, reading)], key=lambda entry: -entry[0])[:3]
+        shares = {f"{name}_share": total[name] / total["digits"] for name in ("found", "read")}
+        intervals = {name: wilson(total[name], total["digits"]) for name in ("found", "read")}
+        ends = {f"{name}_{end}": getattr(intervals[name], end) for name in intervals for end in ("low", "high")}
+        rows.append({"difficulty": difficulty, "pages": arguments.pages, **total,
+                     **{name: round(value, 4) for name, value in (shares | ends).items()},
+                     "seconds_a_page": round(float(np.median(seconds)), 3), "confidence": config.predict.confidence,
+                     **about(network, arguments.seed)})  # fmt: skip
+        print({name: rows[-1][name] for name in ("difficulty", *COUNTS, *shares)}, flush=True)
+        for wrong, page, reading in worst if arguments.worst else ():
+            arguments.worst.mkdir(exist_ok=True)
+            cv2.imwrite(str(arguments.worst / f"{page.name}, {wrong} errors.png"), draw_errors(page, reading.marks))
+    write(RESULTS / "pages.csv", rows)
+
+
+def measure_confidence(config: Any, network: Any, arguments: argparse.Namespace) -> None:
+    """Of all pages together: how many marks every limit would leave as "?", and how many of the others would be right."""
+    from digitexp.data.sets import load
+    from digitexp.recognise import sheet
+
+    held_out, certain = load(config.data)["val"], []
+    for difficulty in DIFFICULTIES:
+        for number in range(arguments.pages):
+            page = compose_page(held_out.images, held_out.labels, difficulty, number, arguments.seed)
+            marks = sheet.read(page.pixels, network.probabilities, network.classes, 0.0).marks
+            truth = matched(page.boxes, [mark.box for mark in marks])
+            certain += [(mark.probability, place in truth and mark.guess == network.classes[page.labels[truth[place]]])
+                        for place, mark in enumerate(marks)]  # fmt: skip
+    probability, right = np.array([entry[0] for entry in certain]), np.array([entry[1] for entry in certain])
+    rows = []
+    for limit in (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99):
+        shown = probability >= limit
+        rows.append({"confidence": limit, "marks": len(right), "unsure": int((~shown).sum()),
+                     "right": int(right[shown].sum()), "wrong": int((~right[shown]).sum()), "right_share_of_shown": round(float(right[shown].mean()), 4),
+                     "right_share_of_unsure": round(float(right[~shown].mean()), 4) if (~shown).any() else "",
+                     **about(network, arguments.seed)})  # fmt: skip
+        print({name: rows[-1][name] for name in list(rows[-1])[:7]}, flush=True)
+    write(RESULTS / "confidence.csv", rows)
+
+
+def about(network: Any, seed: int) -> dict[str, Any]:
+    """What made a number: seed, network, code, machine, day."""
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.exists() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=RESULTS.parent, capture_output=True, text=True,
+                            check=False).stdout.strip()  # fmt: skip
+    return {"seed": seed, "model": Path(network.name).name, "model_digest": network.digest, "commit": commit,
+            "cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(),
+            "date": datetime.now(UTC).date().isoformat()}  # fmt: skip
+
+
+def draw_errors(page: Page, marks: Sequence[Any]) -> np.ndarray:
+    """The page; missed digits in blue, misread ones in red with what was read, invented ones in violet."""
+    picture = page.pixels.copy()
+    truth = matched(page.boxes, [mark.box for mark in marks])
+    for digit, (x, y, wide, high) in enumerate(page.boxes):
+        if digit not in truth.values():
+            cv2.rectangle(picture, (x - 3, y - 3), (x + wide + 3, y + high + 3), (255, 0, 0), 2)
+    for place, mark in enumerate(marks):
+        right = place in truth and mark.guess == str(page.labels[truth[place]])
+        colour = (0, 160, 0) if right else (0, 0, 255) if place in truth else (200, 0, 200)
+        x, y, wide, high = mark.box
+        cv2.rectangle(picture, (x, y), (x + wide, y + high), colour, 1 if right else 2)
+        if not right:
+            cv2.putText(picture, mark.guess, (x, y - 3), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 2)
+    return picture
+
+
+def write(file: Path, rows: list[dict[str, Any]]) -> None:
+    with file.open("w", newline="") as text:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

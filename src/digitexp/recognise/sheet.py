@@ -83,10 +83,10 @@ def as_mnist(shape: Shape, strength: Image, scale: Scale) -> Image:
     inside = window[own > 0]
     full = float(np.partition(inside, int(0.9 * inside.size))[int(0.9 * inside.size)])
     grey = cv2.convertScaleAbs(grey, alpha=255 / max(full, 1.0))
-    missing = THIN * box.size - scale.stroke
-    if missing >= 1:
-        pen = round(missing) + 1
-        grey = cv2.copyMakeBorder(grey, pen, pen, pen, pen, cv2.BORDER_CONSTANT, value=0)
+    pen = max(0, round(THIN * box.size - scale.stroke)) + 1
+    # Ground at all edges, which tells `normalise` what is ink, and room for a wider pen.
+    grey = cv2.copyMakeBorder(grey, pen, pen, pen, pen, cv2.BORDER_CONSTANT, value=0)
+    if pen > 1:
         grey = cv2.dilate(grey, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (pen, pen)))
     return normalise(grey)
 
