@@ -3,7 +3,6 @@
 A page is BGR uint8 `(h, w, 3)`; ink is uint8 `(h, w)`, 0 where nothing was written, 255 for the strongest ink there can be.
 """
 
-import math
 from dataclasses import dataclass
 
 import cv2
@@ -30,8 +29,7 @@ class Ink:
 def find(page: Image) -> Ink:
     """The ink of a page: everything that stands out from the ground near it, less ruled lines."""
     ground, light_on_dark = _ground(page)
-    noise = _noise(page)
-    strength, noise = _strength(page, ground, light_on_dark, noise)
+    strength, noise = _strength(page, ground, light_on_dark)
     above, near = _thresholds(strength, noise)
     ruled = ruled_lines(above, strength)  # beside strong ink, a line is below the nearer threshold
     return Ink(strength, cv2.subtract(near, ruled), ruled, light_on_dark)
@@ -45,7 +43,9 @@ def _ground(page: Image) -> tuple[Image, bool]:
     share = min(1.0, GROUND_SIDE / max(page.shape[:2]))
     small = cv2.resize(page, None, fx=share, fy=share, interpolation=cv2.INTER_AREA) if share < 1 else page
     side = min(max(small.shape[:2]) // 4, 254) | 1
-    ground = cv2.medianBlur(small, side)
+    edge = side // 2  # mirrored, since a dark edge would otherwise be most of what is seen there
+    framed = cv2.copyMakeBorder(small, edge, edge, edge, edge, cv2.BORDER_REFLECT)
+    ground = cv2.medianBlur(framed, side)[edge : edge + small.shape[0], edge : edge + small.shape[1]]
     difference = small.astype(np.int16) - ground
     strongest = np.abs(difference).max(axis=2)
     standing_out = strongest > max(FAINTEST, float(np.quantile(strongest, 0.999)) / 3)
@@ -56,30 +56,30 @@ def _ground(page: Image) -> tuple[Image, bool]:
     return ground, light > dark
 
 
-def _strength(page: Image, ground: Image, light_on_dark: bool, noise: float) -> tuple[Image, float]:
+def _strength(page: Image, ground: Image, light_on_dark: bool) -> tuple[Image, float]:
     """How much of the ground's light is missing, in the channel in which most is: shadows cancel, any colour is ink.
 
-    Also gives the noise that is left in it; the more there is in the page, the smoother it is made.
+    A noisy page is made smoother. What noise is left on the ground has the mean 0, and the standard deviation that is given.
     """
+    blur = 0.8 if _noise(page) < NOISY else 1.3  # pixels
     if light_on_dark:
         page, ground = cv2.bitwise_not(page), cv2.bitwise_not(ground)
     missing = cv2.bitwise_not(cv2.divide(page, cv2.max(ground, 1), scale=255))
-    blur = 0.8 if noise < NOISY else 1.3  # pixels
-    left = noise * 255 / max(float(ground.mean()), 1.0) / (2 * math.sqrt(math.pi) * blur)  # of white noise
-    return cv2.GaussianBlur(missing.max(axis=2), (0, 0), blur), left
+    strength = cv2.GaussianBlur(missing.max(axis=2), (0, 0), blur)
+    middle, below = np.quantile(strength[::3, ::3], (0.5, 0.16))  # of a normal distribution: mean, mean less deviation
+    return cv2.subtract(strength, float(middle)), float(middle - below)
 
 
 def _noise(page: Image) -> float:
-    """Standard deviation of the noise in grey levels (Immerkaer, 1996), by a median, which strokes do not move."""
-    grey = cv2.cvtColor(page, cv2.COLOR_BGR2GRAY)
+    """Standard deviation of a channel's noise in grey levels (Immerkaer, 1996), by a median, which strokes do not move."""
     mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    response = np.abs(cv2.filter2D(grey, cv2.CV_16S, mask))
+    response = np.abs(cv2.filter2D(page, cv2.CV_16S, mask))
     return float(np.median(response[::2, ::2])) / (0.6745 * 6)
 
 
 def _thresholds(strength: Image, noise: float) -> tuple[Image, Image]:
     """What is no noise anywhere on the page, and of that what has nearly half the strength of the strongest ink near it."""
-    faintest = max(FAINTEST, 5 * noise)
+    faintest = max(FAINTEST, 4 * noise)
     candidates = strength[strength > faintest]
     if not candidates.size:
         return np.zeros_like(strength), np.zeros_like(strength)

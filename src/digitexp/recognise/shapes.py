@@ -16,6 +16,7 @@ Image = NDArray[np.uint8]
 
 SMALLEST = 8  # pixels of the longer side of a digit
 CUT = 0.7  # what a cut costs: most digits do not touch
+CUTS = 4  # places to cut that are tried in ink as wide as two digits
 NEAR = 0.22  # heights of a digit between a piece and the digit that it was broken from
 
 
@@ -74,11 +75,13 @@ class Scale:
 def find(written: Image) -> tuple[list[Region], Scale]:
     """The regions of a page of written pixels (255), in no order, and its scale."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(written, connectivity=8)
-    boxes = {label: Box(*map(int, stats[label][:4])) for label in _plausible(stats, written.shape, count)}
+    widths = _widths(written, labels, count)
+    plausible = _plausible(stats, widths, written.shape)
+    boxes = {label: Box(*map(int, stats[label][:4])) for label in plausible}
     areas = {label: int(stats[label][cv2.CC_STAT_AREA]) for label in boxes}
     if not any(box.size >= SMALLEST for box in boxes.values()):
         return [], Scale(0.0, 0.0)
-    scale = _scale(boxes, areas, written)
+    scale = _scale(boxes, areas, widths)
     boxes = {label: box for label, box in boxes.items() if areas[label] >= scale.stroke**2 / 3}
     groups = _joined(labels, boxes, scale)
     shapes = [_shape(labels, boxes, group) for group in groups]
@@ -86,29 +89,48 @@ def find(written: Image) -> tuple[list[Region], Scale]:
     return list(_regions(shapes, scale)), scale
 
 
-def _plausible(stats: NDArray[np.int32], page: tuple[int, ...], count: int) -> list[int]:
-    """Components that are no dust, and not the edge of the paper or of the photograph."""
+def _widths(written: Image, labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
+    """The mean width of the strokes of every component: across a stroke of width w, the mean depth is (w + 2) / 4."""
+    depth = cv2.distanceTransform(written, cv2.DIST_L2, 3)
+    inside = np.flatnonzero(written)
+    each = labels.ravel()[inside]
+    sums = np.bincount(each, depth.ravel()[inside], count)
+    return np.maximum(4 * sums / np.maximum(np.bincount(each, minlength=count), 1) - 2, 1)
+
+
+def _plausible(stats: NDArray[np.int32], widths: NDArray[np.float64], page: tuple[int, ...]) -> list[int]:
+    """Components that are no dust, no blot, and not the edge of the paper or of the photograph."""
     height, width = page
-    x, y, wide, high, area = stats[:count].T
+    x, y, wide, high, area = stats.T
     at_edge = (x <= 1) | (y <= 1) | (x + wide >= width - 1) | (y + high >= height - 1)
     kept = (area >= 6) & ~(at_edge & ((wide > 0.5 * width) | (high > 0.5 * height)))
     kept &= ~((wide > 0.95 * width) & (high > 0.95 * height))
+    kept &= ~((widths > 0.4 * np.minimum(wide, high)) & (np.minimum(wide, high) > 0.6 * np.maximum(wide, high))
+              & (area > 0.7 * wide * high) & (np.maximum(wide, high) >= 2 * SMALLEST))  # fmt: skip
     kept[0] = False  # the ground
     return [int(label) for label in np.flatnonzero(kept)]
 
 
-def _scale(boxes: dict[int, Box], areas: dict[int, int], written: Image) -> Scale:
-    """The size in which the middle pixel of all ink is written."""
-    large = sorted((box.size, areas[label]) for label, box in boxes.items() if box.size >= SMALLEST)
-    weights = np.cumsum([area for _, area in large])
-    height = float(large[int(np.searchsorted(weights, weights[-1] / 2))][0])
-    return Scale(height, _stroke(written))
+def _scale(boxes: dict[int, Box], areas: dict[int, int], widths: NDArray[np.float64]) -> Scale:
+    """The size in which the middle pixel of all ink is written, and its stroke."""
+    large = [label for label, box in boxes.items() if box.size >= SMALLEST]
+    return Scale(
+        _middle({label: float(boxes[label].size) for label in large}, areas),
+        _middle({label: float(widths[label]) for label in large}, areas),
+    )
+
+
+def _middle(values: dict[int, float], weights: dict[int, int]) -> float:
+    """The median of values with weights."""
+    order = sorted(values, key=lambda label: values[label])
+    total = np.cumsum([weights[label] for label in order])
+    return values[order[int(np.searchsorted(total, total[-1] / 2))]]
 
 
 def _stroke(mask: Image) -> float:
-    """The mean width of strokes in pixels: across one of width w, the mean distance to its outside is (w + 2) / 4."""
+    """The mean width of the strokes of one shape in pixels."""
     framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    return max(1.0, 4 * float(cv2.mean(cv2.distanceTransform(framed, cv2.DIST_L2, 3), framed)[0]) - 2)
+    return float(_widths(framed, np.where(framed, 1, 0).astype(np.int32), 2)[1])
 
 
 def _joined(labels: NDArray[np.int32], boxes: dict[int, Box], scale: Scale) -> list[list[int]]:
@@ -274,19 +296,20 @@ def _trimmed(mask: Image, box: Box) -> Shape | None:
 def _seams(mask: Image, scale: Scale) -> list[tuple[NDArray[np.int64], float]]:
     """Ways from top to bottom that cross little ink: the column for each row, and the cost, 0 for one thin stroke."""
     ink = (mask > 0).astype(np.float32)
-    profile = cv2.blur(ink.sum(axis=0)[None], (max(1, round(scale.stroke / 2)) | 1, 1))[0]
-    margin = max(3, round(0.15 * scale.height))
-    places: list[int] = []
-    for column in np.argsort(profile[margin:-margin], kind="stable") + margin if mask.shape[1] > 2 * margin else ():
-        if all(abs(column - place) >= 0.14 * scale.height for place in places):
-            places.append(int(column))
-        if len(places) >= 3 * mask.shape[1] / (1.3 * scale.height):  # three in a pair
-            break
-    if not places:
+    margin, step = max(3, round(0.15 * scale.height)), max(2, round(0.1 * scale.height))
+    places = np.arange(margin, mask.shape[1] - margin, step)
+    if not places.size:
         return []
-    ways = _cheapest_ways(ink, np.array(sorted(places)), round(0.2 * scale.height))
+    ways = _cheapest_ways(ink, places, step)
     crossed = ink[np.arange(len(ink)), ways].sum(axis=1)
-    return _ordered([(way, CUT + max(0.0, float(cut) / scale.stroke - 1.2)) for way, cut in zip(ways, crossed, strict=True)])
+    chosen: list[int] = []
+    for index in np.argsort(crossed, kind="stable").tolist():
+        if all(np.abs(ways[index] - ways[other]).max() >= step for other in chosen):
+            chosen.append(index)
+        if len(chosen) >= CUTS * mask.shape[1] / (1.3 * scale.height):
+            break
+    costs = CUT + np.maximum(0, crossed / scale.stroke - 1.2)
+    return _ordered([(ways[index], float(costs[index])) for index in sorted(chosen)])
 
 
 def _ordered(seams: list[tuple[NDArray[np.int64], float]]) -> list[tuple[NDArray[np.int64], float]]:
