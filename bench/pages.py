@@ -314,7 +314,8 @@ def measure_confidence(config: Any, network: Any, arguments: argparse.Namespace)
     for limit in (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99):
         shown = probability >= limit
         rows.append({"confidence": limit, "marks": len(right), "unsure": int((~shown).sum()),
-                     "right": int(right[shown].sum()), "wrong": int((~right[shown]).sum()), "right_share_of_shown": round(float(right[shown].mean()), 4),
+                     "right": int(right[shown].sum()), "wrong": int((~right[shown]).sum()),
+                     "right_share_of_shown": round(float(right[shown].mean()), 4),
                      "right_share_of_unsure": round(float(right[~shown].mean()), 4) if (~shown).any() else "",
                      **about(network, arguments.seed)})  # fmt: skip
         print({name: rows[-1][name] for name in list(rows[-1])[:7]}, flush=True)
