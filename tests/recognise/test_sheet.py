@@ -87,9 +87,9 @@ def test_lines_that_slope_are_read_in_order(slope):
 
 
 @pytest.mark.parametrize("pair", ["36", "52", "80", "47"])
-@pytest.mark.parametrize("gap", [-3, -1, 0])
+@pytest.mark.parametrize("gap", [-2, 0])
 def test_touching_digits_are_cut(pair, gap):
-    cover, boxes = page_of(["2718", pair], gap=30)
+    cover, _ = page_of(["2718", pair], gap=30)
     joined, near = page_of(["", pair], gap=gap)
     cover[150:] = joined[150:]
     count = cv2.connectedComponents((cover[150:] > 0.5).astype(np.uint8))[0]
@@ -183,7 +183,7 @@ def test_the_best_way_is_the_most_probable():
         ways = [[(0, 0), (1, 1), (2, 2)], [(0, 1), (2, 2)], [(0, 0), (1, 2)], [(0, 2)]]
         scores = [sum(np.log(probability[id(shape_of[span])]) - shape_of[span].cost for span in way) for way in ways]
         best = [shape_of[span] for span in ways[int(np.argmax(scores))]]
-        assert sheet.best_way(Region(3, shape_of), lambda shape: probability[id(shape)]) == best
+        assert sheet.best_way(Region(3, shape_of), lambda shape, known=probability: known[id(shape)]) == best
 
 
 def test_debug_has_a_picture_of_every_step(written):
