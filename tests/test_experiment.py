@@ -8,6 +8,7 @@ import pytest
 from digitexp import experiment
 from digitexp.compose import compose
 from digitexp.data.sets import load
+from digitexp.errors import DataError
 from digitexp.planning import plan
 from digitexp.tracking import reader
 from digitexp.tracking.store import open_store
@@ -262,3 +263,51 @@ def test_points_that_are_the_same_run_fail_together(ask):
     outcome = ask(space, *diverging, "model.layer_1.activation=linear", name="failing_together")
     assert (outcome.trained, outcome.failed, outcome.best) == (0, 2, None)
     assert all("the training loss is" in row.scored.failure for row in outcome.rows)
+
+
+@pytest.fixture(scope="module")
+def imported(answered, uri, tmp_path_factory):
+    """Another machine: an empty store, and the runs.csv that the report of this one wrote."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    experiment.report(compose([f"tracking.uri={uri}", "search.name=asked", f"report.folder={folder}"]))
+    file = folder / "asked" / "runs.csv"
+
+    def ask(*overrides):
+        settings = [f"tracking.uri=sqlite:///{folder}/mlflow.db", "search.name=asked", f"tracking.runs={file}", *QUICK]
+        return experiment.run(plan(compose([*settings, SPACE, "search.repeats=2", *overrides])), "Which?")
+
+    return file, ask
+
+
+def test_an_empty_store_imports_runs_and_trains_nothing(answered, imported, monkeypatch, client, tmp_path):
+    file, ask = imported
+    with monkeypatch.context() as patched:
+        patched.setattr("digitexp.runs.run", lambda configs, *_: pytest.fail("trained") if configs else [])
+        outcome = ask()
+    assert (outcome.trained, outcome.imported, outcome.failed) == (0, 4, 0)
+    assert outcome.best is None  # a file of numbers holds no network
+    shown = ["trial", "optimizer.name", "val/accuracy", "test/accuracy", "test/loss", "seconds", "seeds"]
+    assert outcome.table[shown].equals(answered.table[shown])
+    here, there = open_store(outcome.store).client, children(client, answered.parent)
+    found = {run.data.tags["digitexp.signature"]: run for run in children(here, outcome.parent)}
+    assert set(found) == {run.data.tags["digitexp.signature"] for run in there}
+    for run in there:
+        tags = found[run.data.tags["digitexp.signature"]].data.tags
+        assert tags["digitexp.imported_from"] == str(file)
+        for fact in ("digitexp.cpu", "digitexp.version.keras", "mlflow.source.git.commit"):
+            assert tags[fact] == run.data.tags[fact]
+    settings = [f"tracking.uri={outcome.store}", "search.name=asked", f"report.folder={tmp_path}"]
+    experiment.report(compose(settings))
+    assert (tmp_path / "asked" / "runs.csv").read_text() == file.read_text()
+
+
+def test_after_an_import_only_what_is_missing_is_trained(imported):
+    outcome = imported[1]("search.repeats=3")
+    assert (outcome.trained, outcome.imported + outcome.reused, outcome.failed) == (2, 4, 0)
+    assert [len(row.scored.metrics) for row in outcome.rows] == [3, 3]
+
+
+def test_a_file_that_tells_of_no_runs_is_refused_before_anything_is_written(configure, tmp_path):
+    with pytest.raises(DataError, match=r"tracking.runs=missing.csv: cannot be read"):
+        experiment.run(plan(configure(*QUICK, SPACE, "search.name=asked", "tracking.runs=missing.csv")))
+    assert not list(tmp_path.iterdir())

@@ -19,7 +19,7 @@ from digitexp import compose, planning, screen
 from digitexp.errors import ConfigError, DigitexpError, TrackingError, nearest
 from digitexp.quiet import quiet
 from digitexp.settings import Config
-from digitexp.tracking import ledger
+from digitexp.tracking import ledger, portable
 from digitexp.tracking import store as stores
 
 EXPERIMENTS = "experiments"  # where reports are, in the current folder
@@ -119,7 +119,7 @@ def draw(config: Config) -> int:
     def show(address: str) -> None:
         gc.freeze()
         gc.enable()
-        screen.say(f"Draw on [bold]{address}[/] (Ctrl-C ends it); every drawing is kept in {screen.escape(str(file))}")
+        screen.show_drawing_page(address, file)
 
     page.serve(config, file, show)
     return DONE
@@ -175,11 +175,11 @@ NAMED: dict[str, Callable[[Sequence[str]], list[str]]] = {"promote": _as_model} 
 
 def _show_plan(config: Config, question: str) -> planning.Plan:
     spelt = planning.plan(config)
-    finished: set[str] = set()
+    finished = set(portable.finished(config.tracking.runs))
     spent: list[planning.Spent] = []
     if stores.exists(config.tracking.uri):
         entries = ledger.finished(config.tracking.uri)
-        finished = {entry.signature for entry in entries}
+        finished |= {entry.signature for entry in entries}
         spent = [
             planning.Spent(entry.kind, entry.tflop, entry.seconds) for entry in entries if entry.tflop and entry.seconds
         ]

@@ -18,13 +18,13 @@ from digitexp.planning import Job, Plan
 from digitexp.reports import answer, pages, pictures, ranking
 from digitexp.reports import report as reports
 from digitexp.reports.ranking import Row, Scored
-from digitexp.results import Failure
+from digitexp.results import Failure, Result
 from digitexp.settings import Config
 from digitexp.signature import question
 from digitexp.tracking import liveness, portable, reader, recorder, registry
 from digitexp.tracking import store as stores
 from digitexp.tracking.reader import Recorded
-from digitexp.tracking.records import SweepRecord
+from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import Store, open_store
 from digitexp.watch import Watch
 
@@ -41,6 +41,7 @@ class Outcome:
     rows: Sequence[Row]
     trained: int
     reused: int
+    imported: int
     failed: int
     experiment: str
     parent: str
@@ -59,12 +60,13 @@ def run(plan: Plan, text: str = "", watch: Watch | None = None) -> Outcome:
     A run that fails is recorded and the sweep goes on. Interrupted, every open run is closed as KILLED, and the next
     call goes on from there.
     """
+    elsewhere = portable.finished(plan.config.tracking.runs)
     sets.load(plan.config.data)  # what cannot be read is refused before anything is written
     store = open_store(plan.config.tracking.uri)
     parent = recorder.begin_sweep(store, plan.config, plan.question, text, to_yaml(plan.config))
     with liveness.Heartbeat(store) as heart:
         heart.runs.add(parent)
-        sweep = _Sweep(plan, store, parent, heart, watch or Watch())
+        sweep = _Sweep(plan, store, parent, heart, watch or Watch(), elsewhere)
         try:
             sweep.search()
             outcome = sweep.conclude()
@@ -77,7 +79,7 @@ def run(plan: Plan, text: str = "", watch: Watch | None = None) -> Outcome:
     return outcome
 
 
-def _refit(sweep: Plan, outcome: Outcome, watch: Watch | None) -> str:
+def _refit(sweep: Plan, outcome: Outcome, watch: Watch | None) -> str | None:
     """Train the winner again on training and validation images together, and make that the best network of the sweep.
 
     It is a run of its own, outside the sweep: nothing of it can be compared with runs that left the validation images out.
@@ -88,6 +90,7 @@ def _refit(sweep: Plan, outcome: Outcome, watch: Watch | None) -> str:
         "search.method": "grid",
         "search.repeats": 1,
         "search.refit": False,
+        "tracking.runs": None,
     }
     whole = {"data.validation": 0.0, "search.objective": None}
     config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
@@ -114,7 +117,8 @@ def report(config: Config) -> Reported:
     """
     store = None
     if config.report.runs:
-        sweep = portable.read(Path(config.report.runs), config.search.name)
+        file = Path(config.report.runs)
+        sweep = portable.read(file, config.search.name, f"report.runs={file}")
     else:
         if not stores.exists(config.tracking.uri):
             asked = config.search.name or "NAME"
@@ -142,7 +146,7 @@ class Promoted:
 def promote(config: Config) -> Promoted:
     """Move the alias `champion` to the network `promote.model`, or to the best one of the sweep. Raises TrackingError."""
     if config.promote.model is None and config.search.name is None:
-        raise ConfigError("promote: found no network to promote; type digitexp promote SWEEP, or promote models:/NAME@ALIAS.")
+        raise ConfigError("promote: found no network to promote; type digitexp promote SWEEP, or models:/NAME@ALIAS.")
     chosen = config.promote.model or f"models:/{registry.model_name(str(config.search.name))}@{registry.ALIAS}"
     if not stores.exists(config.tracking.uri):
         raise TrackingError(f"promote: there is no store at {stores.resolve(config.tracking.uri)} yet; "
@@ -180,14 +184,16 @@ def _folder(config: Config, sweep: SweepRecord) -> Path:
 class _Sweep:
     """One invocation of a sweep: what is known to be finished, what is being trained, and what failed."""
 
-    def __init__(self, plan: Plan, store: Store, parent: str, heart: liveness.Heartbeat, watch: Watch) -> None:
+    def __init__(self, plan: Plan, store: Store, parent: str, heart: liveness.Heartbeat, watch: Watch,
+                 elsewhere: Mapping[str, RunRecord]) -> None:  # fmt: skip
         self.plan, self.store, self.parent, self.heart, self.watch = plan, store, parent, heart, watch
         self.objective = plan.config.search.objective
         self.trials: list[Trial] = []
-        self.trained = self.reused = 0
+        self.trained = self.reused = self.imported = 0
         self.failures: dict[int, str] = {}
         self._own: dict[tuple[int, str], Recorded] = {}
         self._anywhere: dict[str, Recorded] = {}
+        self._elsewhere = elsewhere
         for found in reader.finished(store):
             self._remember(found)
 
@@ -215,7 +221,8 @@ class _Sweep:
             network = reader.result(self.store, first.id).network
             address = registry.register_best(self.store, self.parent, self._name, first.id, network)
         failed = len(self.failures)
-        return Outcome(rows, self.trained, self.reused, failed, self._name, self.parent, address, self.store.uri)
+        return Outcome(rows, self.trained, self.reused, self.imported, failed, self._name, self.parent, address,
+                       self.store.uri)  # fmt: skip
 
     def close(self, status: str) -> None:
         """End every run that this invocation holds open."""
@@ -229,10 +236,15 @@ class _Sweep:
     def _evaluate(self, trials: Sequence["Trial"]) -> list[float | None]:
         """The mean objective of each trial; None where a run failed."""
         jobs = [job for trial in trials for job in self.plan.jobs(trial.number, trial.point)]
-        self._train([job for job in jobs if job.signature not in self._anywhere])
+        known = {*self._anywhere, *self._elsewhere}
+        self._train([job for job in jobs if job.signature not in known])
         for job in jobs:
-            if (job.trial, job.signature) not in self._own and job.signature in self._anywhere:
+            if (job.trial, job.signature) in self._own:
+                continue
+            if job.signature in self._anywhere:
                 self._reuse(job, self._anywhere[job.signature])
+            elif job.signature in self._elsewhere:
+                self._import(job, self._elsewhere[job.signature])
         return [None if trial.number in self.failures else self._value(trial) for trial in trials]
 
     def _value(self, trial: "Trial") -> float:
@@ -272,10 +284,20 @@ class _Sweep:
 
     def _reuse(self, job: Job, source: Recorded) -> None:
         """Write a run that was trained elsewhere again as a child of this sweep."""
-        run = recorder.begin_run(self.store, self.parent, _child(job))
-        recorder.finish_run(self.store, run, reader.result(self.store, source.id), trained_in=source.id)
-        self._remember(reader.one(self.store, run))
+        self._record(job, reader.result(self.store, source.id), recorder.trained_in(source))
         self.reused += 1
+
+    def _import(self, job: Job, told: RunRecord) -> None:
+        """Write a run that another machine trained, as its runs.csv tells of it."""
+        result = Result(dict(told.metrics), {}, {}, [], dict(told.used), dict(told.images), dict(told.digests),
+                        list(job.config.data.classes), network=None)  # fmt: skip
+        self._record(job, result, recorder.imported_from(str(self.plan.config.tracking.runs), told.facts), told.started)
+        self.imported += 1
+
+    def _record(self, job: Job, result: Result, about: Mapping[str, str], started: str = "") -> None:
+        run = recorder.begin_run(self.store, self.parent, _child(job), started)
+        recorder.finish_run(self.store, run, result, about)
+        self._remember(reader.one(self.store, run))
 
     def _remember(self, run: Recorded) -> None:
         if run.parent == self.parent:
@@ -289,32 +311,39 @@ class _Sweep:
         if trial.number in self.failures:
             return Scored(trial.number, trial.point, [], {}, self.failures[trial.number])
         found = self._runs(trial.number, trial.point)
+        metrics = [run.metrics for run in found]
+        if any(run.imported for run in found):
+            return Scored(trial.number, trial.point, metrics, {}, images=reader.images(self.store, found[0].id))
         predicted = [reader.predictions(self.store, run.id) for run in found]
         hits = {name: [one[name].hits for one in predicted] for name in predicted[0]}
-        return Scored(trial.number, trial.point, [run.metrics for run in found], hits)
+        return Scored(trial.number, trial.point, metrics, hits)
 
     def _draw(self, rows: Sequence[Row], best: Scored | None) -> None:
         """Table and picture of the sweep; pictures of every run that has none yet, or of the best trial's only."""
         with TemporaryDirectory(prefix="digitexp-") as folder:
             ranking.table(rows).to_csv(Path(folder, "results.csv"), index=False)
             if best:
-                pictures.draw_ranking(rows, str(self.objective), self._name, Path(folder, "ranking.png"))
+                mark = pictures.LEAKAGE if any(self._leaking(trial) for trial in self.trials) else ""
+                pictures.draw_ranking(rows, str(self.objective), f"{self._name}{mark}", Path(folder, "ranking.png"))
             recorder.log_files(self.store, self.parent, Path(folder))
         everyone = self.plan.config.tracking.pictures == "all"
         chosen = [trial for trial in self.trials if trial.number not in self.failures]
         pending = [
-            run
+            (run, pictures.LEAKAGE if self._leaking(trial) else "")
             for trial in chosen
             if everyone or (best and trial.number == best.trial)
             for run in self._runs(trial.number, trial.point)
-            if not run.pictures
+            if not (run.pictures or run.imported)
         ]
-        for number, run in enumerate(pending, 1):
+        for number, (run, mark) in enumerate(pending, 1):
             self.watch.say(f"drawing the pictures of run {number} of {len(pending)}")
             with TemporaryDirectory(prefix="digitexp-") as folder:
-                title = f"{ranking.label(run.point)} seed={run.seed}"
+                title = f"{ranking.label(run.point)} seed={run.seed}{mark}"
                 pictures.draw_run(reader.result(self.store, run.id), title, Path(folder))
                 recorder.log_pictures(self.store, run.id, Path(folder))
+
+    def _leaking(self, trial: "Trial") -> bool:
+        return change(self.plan.config, trial.point).data.allow_leakage
 
 
 def _child(job: Job) -> recorder.Child:

@@ -12,6 +12,7 @@ from digitexp.models.layers import layers, training_flops
 from digitexp.settings import Config, Data
 from digitexp.signature import question, signature
 from digitexp.space import Parameter, Point
+from digitexp.training.engines import resolve
 
 START_SECONDS = 1.5  # TensorFlow traces a new network before its first epoch
 GUESSED_RATE = {"cnn": 15.0, "dense": 60.0}  # seconds per TFLOP on two cores, where no run is recorded yet
@@ -59,7 +60,7 @@ class Plan:
     def jobs(self, trial: int, point: Point) -> list[Job]:
         """The runs of one trial, one for each seed."""
         seeds = range(self.config.seed, self.config.seed + self.config.search.repeats)
-        configs = [change(self.config, dict(point) | {"seed": seed}) for seed in seeds]
+        configs = [resolve(change(self.config, dict(point) | {"seed": seed})) for seed in seeds]
         return [Job(trial, point, config, signature(config, self.sources_of(config))) for config in configs]
 
     def sources_of(self, config: Config) -> Mapping[str, str]:
@@ -83,7 +84,7 @@ def plan(config: Config) -> Plan:
     digests = sources.source_digests(config.data)
     parameters = space.parse(config)
     points = space.points(config, parameters)
-    spelt = Plan(config, digests, question(config, digests), parameters, points)
+    spelt = Plan(config, digests, question(resolve(config), digests), parameters, points)
     sets.size(config.data)
     for point in points or [{}]:
         applied = space.apply(config, point)

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from digitexp import planning
+from digitexp.config import change
 from digitexp.data import drawings, sets
+from digitexp.data.leakage import CLEAN
 from digitexp.planning import Job, Plan, Spent
 from digitexp.watch import Watch
 
@@ -31,6 +34,10 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 COMMAND = "python -m digitexp"
+LEAKAGE = (
+    "LEAKAGE WAS PERMITTED (data.allow_leakage=true): images that are scored were trained on, so their accuracies are no "
+    f"evidence of how new images are read; NAME{CLEAN} is the rest of a set, which was not trained on."
+)
 
 
 def show_help(verbs: Mapping[str, str], sweeps: Mapping[str, str]) -> None:
@@ -71,6 +78,11 @@ def say(line: str) -> None:
     console.print(line, soft_wrap=True)
 
 
+def show_drawing_page(address: str, file: Path) -> None:
+    """Where to draw, how it ends, and where the drawings are."""
+    say(f"Draw on [bold]{address}[/] (Ctrl-C ends it); every drawing is kept in {escape(str(file))}")
+
+
 def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spent]) -> None:
     """What is asked, what would run, and how long that would take."""
     jobs = plan.listed_jobs()
@@ -88,7 +100,7 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     *others, last = config.data.evaluation_sets
     scored = f"{', '.join(others)} and {last}" if others else last
     images = f"{sets.size(config.data):,} images to train on, scored on {scored}"
-    about.add_row("data", f"{config.data.name}: {images}")
+    about.add_row("data", f"{' and '.join(config.data.sources)}: {images}")
     for note in drawings.notes(config.data.drawn, config.data.classes):
         about.add_row("note", escape(note))
     about.add_row(
@@ -98,9 +110,7 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     about.add_row("ranked by", config.search.objective or "nothing: no winner is chosen")
     total = f"{_count(plan.trials, 'trial')} x {_count(config.search.repeats, 'seed')} = {_count(plan.runs, 'run')}"
     if plan.points is None:
-        about.add_row(
-            "runs", f"{total}, proposed by {config.search.method} search; what is finished is not trained again"
-        )
+        about.add_row("runs", f"{total}, proposed by {config.search.method} search; what is finished is not trained again")
     else:
         about.add_row("runs", f"{total}: {len(unique) - len(pending)} finished, {len(pending)} to train")
     if pending:
@@ -193,12 +203,13 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
     console.print(_table(plan, outcome.rows, objective))
     for line in _verdict(outcome.rows, objective):
         console.print(f"[dim]{escape(line)}[/]")
-    done = (
-        [f"{outcome.trained} trained", f"{outcome.reused} taken from other questions"]
-        if outcome.reused
-        else [f"{outcome.trained} trained"]
-    )
-    finished = sum(len(row.scored.metrics) for row in outcome.rows) - outcome.trained - outcome.reused
+    if any(change(plan.config, row.scored.point).data.allow_leakage for row in outcome.rows):
+        console.print(f"[bold red]{LEAKAGE}[/]")
+    done = [f"{outcome.trained} trained"]
+    done += [f"{outcome.reused} taken from other questions"] if outcome.reused else []
+    done += [f"{outcome.imported} imported from {escape(str(plan.config.tracking.runs))}"] if outcome.imported else []
+    runs = sum(len(row.scored.metrics) for row in outcome.rows)
+    finished = runs - outcome.trained - outcome.reused - outcome.imported
     about = Table.grid(padding=(0, 2))
     about.add_column(style="dim", no_wrap=True)
     about.add_column(overflow="fold")
@@ -208,6 +219,8 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
     )
     if outcome.best:
         about.add_row("best network", outcome.best)
+    elif objective and outcome.rows and outcome.rows[0].rank and not plan.config.search.refit:
+        about.add_row("best network", f"not here: its run was imported; {COMMAND} run best={outcome.experiment} trains it")
     about.add_row("recorded in", outcome.store)
     about.add_row("compare", f"{COMMAND} ui search.name={outcome.experiment}")
     console.print()
@@ -278,6 +291,9 @@ def show_submission(made: "Submission") -> None:
 def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
     paths = [parameter.path for parameter in plan.parameters]
     measures = [f"{name}/accuracy" for name in plan.config.data.evaluation_sets]
+    known = {name for row in rows for name in row.intervals}
+    measures = [shown for measure in measures for shown in (measure, measure.replace("/", f"{CLEAN}/"))
+                if shown == measure or shown in known]  # fmt: skip
     if objective and objective not in measures:
         measures.insert(0, objective)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
@@ -303,6 +319,8 @@ def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
 def _measure(row: "Row", measure: str) -> str:
     interval = row.intervals.get(measure)
     spread = f"  {interval.low:.4f} to {interval.high:.4f}" if interval else ""
+    if measure not in row.scored.metrics[0]:
+        return ""
     return f"{row.scored.mean(measure):.4f}{spread}"
 
 
@@ -311,8 +329,10 @@ def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
     seeds = max((len(row.scored.metrics) for row in rows), default=0)
     if seeds == 1:
         lines = ["Ranges are 95 % intervals (Wilson) of one seed; other seeds may differ by more."]
-    else:
+    elif all(row.scored.hits for row in rows if not row.scored.failure):
         lines = [f"Ranges are 95 % intervals (bootstrap over {seeds} seeds and the images)."]
+    else:
+        lines = [f"Ranges are 95 % intervals (Wilson, widened by the spread of {seeds} seeds)."]
     if objective:
         lines.append("* chosen on: the ranking is by it, so the winner's own value flatters it.")
     top, ranked = [row for row in rows if row.top], [row for row in rows if row.rank]

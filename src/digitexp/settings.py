@@ -37,15 +37,20 @@ class Drawn:
     source: str = MISSING
     images: Optional[str] = MISSING
     labels: Optional[str] = MISSING
-    store: Optional[str] = MISSING
-    recognised_by: Optional[str] = MISSING
     count: int = MISSING
     geometry: str = MISSING
+    stroke_width: float = MISSING
     holdout: int = MISSING
+    store: Optional[str] = MISSING
+    recognised_by: Optional[str] = MISSING
 
     def check(self, at: str) -> None:
         choose(f"{at}.source", self.source, dict.fromkeys(["none", "csv", "folder", "store", "synthetic"]))
-        choose(f"{at}.geometry", self.geometry, dict.fromkeys(["raw", "mnist"]))
+        choose(f"{at}.geometry", self.geometry, dict.fromkeys(["raw", "box", "mnist"]))
+        require(self.stroke_width == 0 or 1 <= self.stroke_width <= 6, f"{at}.stroke_width", self.stroke_width,
+                "pixels from 1 to 6, or 0 for strokes as they were drawn")  # fmt: skip
+        require(self.stroke_width == 0 or self.geometry != "raw", f"{at}.stroke_width", self.stroke_width,
+                f"0 with {at}.geometry=raw, which has no box to measure strokes in")  # fmt: skip
         self._check_path(f"{at}.images", self.images, at, {"csv": "the csv file of images", "folder": "the folder of PNGs"})
         self._check_path(f"{at}.labels", self.labels, at, {"csv": "the csv file of labels"})
         require(self.store is not None or self.source != "store", f"{at}.store", self.store,
@@ -290,6 +295,46 @@ class Optimizer:
         }
 
 
+# What a preset of `Augmentation` gives to the kinds of change that are null.
+PRESETS: dict[str, dict[str, float]] = {
+    "none": {},
+    "rotate_zoom_shift": {"rotation": 10.0, "zoom": 0.1, "shift": 0.1},  # seeds 000 and 004
+}
+
+
+@dataclass
+class Augmentation:
+    """How far the training images are changed at random, new in every epoch; 0 is not at all, null is what `preset` says.
+
+    rotation    degrees to either side
+    zoom        share by which what is seen is wider or narrower, and apart from it higher or lower
+    shift       share of the side, across and down
+    shear       degrees by which upright lines lean to either side
+    brightness  share by which grey levels are raised or lowered
+    """
+
+    preset: str = MISSING
+    rotation: Optional[float] = MISSING
+    zoom: Optional[float] = MISSING
+    shift: Optional[float] = MISSING
+    shear: Optional[float] = MISSING
+    brightness: Optional[float] = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.preset", self.preset, PRESETS)
+        highest = {"rotation": (180, "degrees"), "zoom": (0.9, "a share"), "shift": (1, "a share of the side"),
+                   "shear": (60, "degrees"), "brightness": (1, "a share")}  # fmt: skip
+        for name, (high, unit) in highest.items():
+            value = getattr(self, name)
+            require(value is None or 0 <= value <= high, f"{at}.{name}", value, f"{unit} from 0 to {high}, or null")
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """How much of each kind of change there is, the preset's among them."""
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "preset"}
+        return {name: PRESETS[self.preset].get(name, 0.0) if value is None else value for name, value in given.items()}
+
+
 @dataclass
 class Training:
     """How long and in which steps a network trains, and by which engine: Keras one by one, or lanes side by side."""
@@ -298,10 +343,11 @@ class Training:
     epochs: int = MISSING
     batch_size: int = MISSING
     class_weights: str = MISSING
+    augmentation: Augmentation = MISSING
 
     def check(self, at: str) -> None:
+        choose(f"{at}.engine", self.engine, dict.fromkeys(["auto", "keras", "lanes"]))
         choose(f"{at}.class_weights", self.class_weights, dict.fromkeys(["none", "balanced"]))
-        choose(f"{at}.engine", self.engine, dict.fromkeys(["keras", "lanes"]))
         require(self.epochs >= 1, f"{at}.epochs", self.epochs, "a whole number from 1")
         require(self.batch_size >= 1, f"{at}.batch_size", self.batch_size, "a number of images from 1")
 
@@ -345,9 +391,13 @@ class Search:
 
 @dataclass
 class Tracking:
-    """Where MLflow keeps the runs, and which runs get pictures: all, or only the best trial's."""
+    """Where MLflow keeps the runs, and which runs get pictures: all, or only the best trial's.
+
+    `runs` is a runs.csv: what is finished there counts as finished here.
+    """
 
     uri: Optional[str] = MISSING
+    runs: Optional[str] = MISSING
     pictures: str = MISSING
 
     def check(self, at: str) -> None:
@@ -421,7 +471,8 @@ class Draw:
 
     def check(self, at: str) -> None:
         choose(f"{at}.role", self.role, dict.fromkeys(["train", "score"]))
-        require(0 < len(self.writer) <= 60 and self.writer.isprintable(), f"{at}.writer", self.writer, "a name of 1 to 60 letters")
+        named = 0 < len(self.writer) <= 60 and self.writer.isprintable()
+        require(named, f"{at}.writer", self.writer, "a name of 1 to 60 letters")
         require(self.add is None or self.export is None, f"{at}.add", self.add, f"null together with {at}.export")
 
 
@@ -495,8 +546,10 @@ class Config:
         if objective is None:
             return
         metrics = ["accuracy", "loss", "auc", *self.evaluation.metrics]
-        allowed = [f"{part}/{metric}" for part in self.data.evaluation_sets if part != "test" for metric in metrics]
+        scored = ("test", *KAGGLE)
+        allowed = [f"{part}/{metric}" for part in self.data.evaluation_sets if part not in scored for metric in metrics]
         if objective not in allowed:
-            why = "nothing is chosen by the test set" if objective.startswith("test/") else "this data cannot give it"
+            last = objective.split("/")[0] in scored
+            why = "nothing is chosen by the images that are scored last" if last else "this data cannot give it"
             offer = f"allowed are {', '.join(allowed)}" if allowed else "with data.validation=0 there is none to choose by"
             raise ConfigError(f"search.objective={objective}: {why}; {offer}, or null.{nearest(objective, allowed)}")

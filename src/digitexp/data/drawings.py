@@ -38,7 +38,8 @@ def files(drawn: Drawn) -> tuple[Path, ...]:
 def digests(drawn: Drawn) -> dict[str, str]:
     """SHA-256 (hex) of what the drawings are read from, by what it is; of a folder, one for all PNGs and their names.
 
-    Of a store, of the drawings with a label that are chosen: their order, roles, labels and rasters. Nothing for `synthetic`, which the settings and the code decide. Raises DataError.
+    Of a store, of the drawings with a label that are chosen: their order, roles, labels and rasters.
+    Nothing for `synthetic`, which the settings and the code decide. Raises DataError.
     """
     if drawn.source == "csv":
         names = ("drawn images", "drawn labels")
@@ -96,15 +97,18 @@ def notes(drawn: Drawn, classes: Sequence[str]) -> list[str]:
 
 
 def read(drawn: Drawn, classes: Sequence[str]) -> Digits:
-    """All drawings, in MNIST's geometry or only resized, of origin "drawn", or "synthetic" for our own pen's.
+    """All drawings, light on dark and as `data.drawn.geometry` says, of origin "drawn", or "synthetic" for our own pen's.
 
-    csv     784 values from 0 (background) to 255 (ink) a row, no header; in the other file an index into `classes` a row
+    csv     784 values from 0 (background) to 255 (ink) a row, or the reverse, no header; in the other file an index into
+            `classes` a row
     store   drawings with a label in `classes`: first those of sittings to train on, then those of sittings to score
-    folder  PNGs of any size, light ink on a dark ground, each in a subfolder named as its class; drawn in the order of
+    folder  PNGs of any size, light on dark or dark on light, each in a subfolder named as its class; drawn in the order of
             their file names, 2.png before 10.png, over all subfolders; other files are passed over
 
     Raises DataError, naming file, row and column, for anything else.
     """
+    from digitexp.data.geometry import normalise
+
     if drawn.source == "synthetic":
         from digitexp.data.pen import draw
 
@@ -113,24 +117,14 @@ def read(drawn: Drawn, classes: Sequence[str]) -> Digits:
     else:
         images, labels = rasters(drawn, classes)
         origin = "drawn"
-    fitted = np.stack([fit(image, drawn.geometry) for image in images])
+    light = True if drawn.source == "store" else None  # the page's own rasters: ink may fill their edges
+    fitted = np.stack([normalise(image, drawn.geometry, drawn.stroke_width, light) for image in images])
     return Digits(fitted, labels, tuple(classes), np.full(len(labels), origin))
 
 
 def rasters(drawn: Drawn, classes: Sequence[str]) -> tuple[list[NDArray[np.uint8]], NDArray[np.int64]]:
     """Images (h, w) of any sizes, as they were drawn, and labels (n,), of all but our own pen's. Raises DataError."""
     return {"csv": _read_csv, "folder": _read_folder, "store": _read_store}[drawn.source](drawn, classes)
-
-
-def fit(image: NDArray[np.uint8], geometry: str) -> NDArray[np.uint8]:
-    """A drawing (h, w) as a network gets it, uint8 (28, 28): in MNIST's geometry, or "raw", only resized."""
-    import cv2
-
-    from digitexp.data.geometry import normalise
-
-    if geometry == "mnist":
-        return normalise(image)
-    return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
 def _read_csv(drawn: Drawn, classes: Sequence[str]) -> tuple[list[NDArray[np.uint8]], NDArray[np.int64]]:
@@ -200,10 +194,11 @@ def _stored(drawn: Drawn, classes: Sequence[str]) -> list[tuple[str, str, bytes]
         with DrawingStore(_file("store", drawn.store), create=False) as store:
             names = store.recognisers()
         told = f"its drawings to train on were recognised by {', '.join(names)}" if names else "it has none to train on"
-        raise DataError(f"data.drawn.recognised_by={drawn.recognised_by}: {drawn.store} has no drawing to train on that this "
-                        f"network misread; {told}.{nearest(drawn.recognised_by, names)}")  # fmt: skip
+        raise DataError(f"data.drawn.recognised_by={drawn.recognised_by}: {drawn.store} has no drawing to train on that "
+                        f"this network misread; {told}.{nearest(drawn.recognised_by, names)}")  # fmt: skip
     if not found:
-        raise DataError(f"data.drawn.store={drawn.store}: found no drawing with a label; type digitexp draw to draw some.")
+        where = f"data.drawn.store={drawn.store}"
+        raise DataError(f"{where}: found no drawing with a label; type digitexp draw to make some.")
     if drawn.holdout and not any(role == "score" for role, _, _ in found):
         raise DataError(f"data.drawn.store={drawn.store}: found no drawing to score; draw some in a sitting of "
                         "draw.role=score, or type data.drawn.holdout=0 to score none.")  # fmt: skip
@@ -223,8 +218,6 @@ def _png(file: Path) -> NDArray[np.uint8]:
     image: Any = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE) if whole else None
     if image is None:
         raise DataError(f"{file}: found no PNG image, or one cut short.")
-    if np.median(image) > 127:
-        raise DataError(f"{file}: found a light ground, allowed is light ink on a dark ground; invert it.")
     return image
 
 

@@ -57,12 +57,15 @@ def add(store: DrawingStore, folder: Path, classes: Sequence[str], writer: str, 
 
     Its PNGs are read where there are any, in `png` or beside each other, else its csv pair. Raises DataError.
     """
+    from digitexp.data.geometry import has_light_ground
+
     pngs = folder / PNGS if (folder / PNGS).is_dir() else folder
     if (folder / IMAGES).is_file() and pngs == folder:
         drawn = Drawn(source="csv", images=str(folder / IMAGES), labels=str(folder / LABELS), holdout=0)
     else:
         drawn = Drawn(source="folder", images=str(pngs), holdout=0)
     images, labels = drawings.rasters(drawn, classes)
+    images = [255 - image if has_light_ground(image) else image for image in images]
     seen: dict[str, int] = {}
     names = []
     for image, label in zip(images, labels, strict=True):
@@ -91,7 +94,9 @@ def _labelled(store: DrawingStore, classes: Sequence[str]) -> list[Drawing]:
 def _files(found: Sequence[Drawing], classes: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     import cv2
 
-    rows = [drawings.fit(drawing.raster, "raw").reshape(SIDE * SIDE) for drawing in found]
+    from digitexp.data.geometry import normalise
+
+    rows = [normalise(drawing.raster, "raw", light_ink=True).reshape(SIDE * SIDE) for drawing in found]
     yield IMAGES, "".join(",".join(map(str, row.tolist())) + "\n" for row in rows).encode()
     yield LABELS, "".join(f"{classes.index(str(drawing.label))}\n" for drawing in found).encode()
     for drawing in found:

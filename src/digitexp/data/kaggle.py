@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitexp.data.digits import SIDE, Digits, concatenate
+from digitexp.data.mnist import CLASSES
 from digitexp.errors import DataError
 
 TRAIN, TEST = "train.csv", "test.csv"
 PIXELS = tuple(f"pixel{number}" for number in range(SIDE * SIDE))
 BLOCK = 1 << 22  # bytes that are read at once
 COMMA, NEWLINE, ZERO = b",\n0"
-CLASSES = tuple("0123456789")
 STAND_IN_SEED = 3
 
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from digitexp.data.digits import SIDE, Digits
 from digitexp.errors import DataError
 
-
 CLEAN = "_clean"  # ends the name of the part of a set that was not seen before
 
 
@@ -56,7 +55,8 @@ def clean(sets: Mapping[str, Digits], near: bool = False) -> dict[str, Digits]:
 
 def _pairs(sets: Mapping[str, Digits]) -> list[tuple[str, str]]:
     """Every set, with each set that is used before it."""
-    return [(name, before) for before in ("train", "val") if before in sets for name in sets if name not in ("train", before)]
+    first = [name for name in ("train", "val") if name in sets]
+    return [(name, before) for before in first for name in sets if name not in ("train", before)]
 
 
 def _move(images: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:

@@ -9,11 +9,11 @@ import numpy as np
 
 from digitexp.data import drawings, leakage
 from digitexp.data.digits import Digits, concatenate
-from digitexp.data.sources import SCANS, downloaded, mnist_size, path_of, read, read_writers, source_files
+from digitexp.data.mnist import downloaded, mnist_size, read_writers
+from digitexp.data.sources import SCANS, path_of, read, source_files
 from digitexp.data.splits import fold, limit, rebalance, split, split_by_writer
 from digitexp.errors import DataError
 from digitexp.settings import KAGGLE, Data, Drawn
-
 
 DRAWN = ("drawn", "synthetic")  # origins of drawings
 

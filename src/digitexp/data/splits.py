@@ -1,4 +1,4 @@
-"""Parts of a set of images: with every class at its share, by writer, in folds; and parts with other shares of the classes."""
+"""Parts of a set of images: with every class at its share, by writer, in folds; and parts with other shares."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from digitexp.data.digits import Digits
 from digitexp.errors import DataError
 
 SKEW = 100  # how many times the first class of a skewed part is as frequent as the last
+
 
 def split(digits: Digits, fraction: float, seed: int) -> tuple[Digits, Digits]:
     """Divide into the rest and a random part of `fraction` (0 <= fraction < 1, rounded up), both in the given order.
@@ -56,7 +57,7 @@ def fold(digits: Digits, folds: int, number: int, seed: int, by_writer: bool = F
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    fewest = len(np.unique(digits.writers)) if by_writer else np.bincount(digits.labels).min()
+    fewest = len(np.unique(np.array(digits.writers))) if by_writer else np.bincount(digits.labels).min()
     if fewest < folds:
         raise DataError(f"data.folds={folds}: found {fewest} {'writers' if by_writer else 'images of the rarest class'}, "
                         f"allowed are 2 to {fewest} folds.")  # fmt: skip

@@ -126,7 +126,10 @@ class DrawingStore:
         """Every sitting, in the order in which they began."""
         with self._transaction() as database:
             rows = database.execute("SELECT * FROM sittings ORDER BY started, rowid").fetchall()
-        return [Sitting(*row[:4], bool(row[4]), bool(row[5])) for row in rows]
+        return [
+            Sitting(id, started, writer, role, bool(prompted), bool(blind))
+            for id, started, writer, role, prompted, blind in rows
+        ]
 
     def put(
         self, sitting: Sitting, id: str, strokes: Strokes, raster: NDArray[np.uint8], predictions: Sequence[Prediction] = (),
@@ -172,7 +175,8 @@ class DrawingStore:
         name = sitting.id if sitting else None
         with self._transaction() as database:
             rows = database.execute(
-                f"SELECT number, id, sitting, time, strokes, raster, asked, label FROM drawings WHERE {where} ORDER BY number",
+                "SELECT number, id, sitting, time, strokes, raster, asked, label FROM drawings "
+                f"WHERE {where} ORDER BY number",
                 (name, name),
             ).fetchall()
             said = database.execute(
@@ -199,8 +203,11 @@ class DrawingStore:
     def counts(self) -> dict[str, int]:
         """How many drawings have a label, by role."""
         with self._transaction() as database:
-            wanted = "SELECT role, COUNT(*) FROM drawings JOIN sittings ON sittings.id = sitting WHERE label IS NOT NULL GROUP BY 1"
-            return dict.fromkeys(ROLES, 0) | dict(database.execute(wanted).fetchall())
+            rows = database.execute(
+                "SELECT role, COUNT(*) FROM drawings JOIN sittings ON sittings.id = sitting "
+                "WHERE label IS NOT NULL GROUP BY role"
+            ).fetchall()
+        return dict.fromkeys(ROLES, 0) | dict(rows)
 
     def answers(self, sitting: Sitting | None = None) -> list[tuple[Any, ...]]:
         """Of every drawing with a label: number, sitting, writer, label, model, digest, and the class that model read."""
@@ -220,9 +227,9 @@ class DrawingStore:
         """
         with self._transaction() as database:
             return database.execute(
-                "SELECT role, label, raster FROM drawings JOIN sittings ON sittings.id = sitting WHERE label IS NOT NULL AND ("
-                "? IS NULL OR role = 'score' OR EXISTS (SELECT * FROM predictions WHERE drawing = number AND class != label "
-                "AND ? IN (model, digest))) ORDER BY role = 'score', number",
+                "SELECT role, label, raster FROM drawings JOIN sittings ON sittings.id = sitting "
+                "WHERE label IS NOT NULL AND (? IS NULL OR role = 'score' OR EXISTS (SELECT * FROM predictions "
+                "WHERE drawing = number AND class != label AND ? IN (model, digest))) ORDER BY role = 'score', number",
                 (recognised_by, recognised_by),
             ).fetchall()
 

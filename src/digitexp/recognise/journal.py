@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pandas as pd
 
 from digitexp import figures
@@ -15,14 +16,14 @@ from digitexp.tracking.store import Store
 
 
 def record(store: Store, drawn: DrawingStore, sitting: Sitting, classes: Sequence[str]) -> list[str]:
-    """Write a sitting anew, one run for each network that read it; the ids of the runs, none for a sitting without labels."""
+    """Write a sitting anew, a run for each network that read it; their ids, none for a sitting without labels."""
     answers = drawn.answers(sitting)
+    index = {name: number for number, name in enumerate(classes)}
     runs = []
     for standing in standings(drawn, sitting):
         mine = [row for row in answers if row[5] == standing.digest]
-        index = {name: number for number, name in enumerate(classes)}
-        table = scores.confusion(*(pd.Series([row[column] for row in mine]).map(index).to_numpy() for column in (3, 6)),
-                                 len(classes))  # fmt: skip
+        labels, read = (np.array([index[row[column]] for row in mine]) for column in (3, 6))
+        table = scores.confusion(labels, read, len(classes))
         title = f"{standing.model}, drawn by {sitting.writer}"
         with TemporaryDirectory(prefix="digitexp-") as name:
             folder = Path(name)

@@ -53,12 +53,13 @@ def load(address: str, classes: Sequence[str], uri: str | None) -> Network:
     """
     if address.startswith(MODELS):
         if not stores.exists(uri):
-            raise TrackingError(f"{address}: there is no store at {stores.resolve(uri)} yet; type digitexp +sweep=NAME first.")
+            place = stores.resolve(uri)
+            raise TrackingError(f"{address}: there is no store at {place} yet; type digitexp +sweep=NAME first.")
         found = registry.fetch(stores.open_store(uri), address)
         return _network(found.address, found.file, found.classes or tuple(classes), found.run)
     file = Path(address).expanduser()
     if not file.is_file():
-        raise TrackingError(f"{address}: no such file; allowed are models:/NAME@ALIAS, models:/NAME/VERSION and a .keras file.")
+        raise TrackingError(f"{address}: no such file; allowed are models:/NAME@ALIAS, models:/NAME/VERSION, a .keras file.")
     return _network(address, file, tuple(classes), "")
 
 

@@ -27,7 +27,8 @@ from digitexp.tracking import server
 from digitexp.tracking.store import open_store
 
 FILES = Path(__file__).parent / "files"
-PARTS = {"draw.html": "text/html", "draw.css": "text/css", "draw.js": "text/javascript", "chart.js": "text/javascript"}
+PARTS = {"draw.html": "text/html", "draw.css": "text/css", "draw.js": "text/javascript", "chart.js": "text/javascript",
+         "icon.svg": "image/svg+xml"}  # fmt: skip
 STROKES, POINTS, LONGEST = 64, 2000, 3_600_000  # of a drawing; of a stroke; milliseconds
 Name = Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{1,40}$")]
 Coordinate = Annotated[float, Field(ge=0, le=4096, allow_inf_nan=False)]
@@ -178,7 +179,7 @@ def serve(config: Config, file: Path, show: Callable[[str], None]) -> None:
     with server.listen("draw.port", settings.port) as listening, DrawingStore(file) as store:
         names = [settings.model, *([settings.against] if settings.against else [])]
         networks = [load(name, config.data.classes, config.tracking.uri) for name in names]
-        desk = Desk(store, networks, config.data.classes, config.data.drawn.geometry)
+        desk = Desk(store, networks, config.data.classes, config.data.drawn)
         retraining = Retraining(desk, config)
         app = application(desk, retraining, config)
         options = uvicorn.Config(app, log_config=None, access_log=False, ws="none", proxy_headers=False, server_header=False,
@@ -198,7 +199,10 @@ def state(desk: Desk, sitting: Sitting, everything: bool = False, reveal: bool =
     names = _names(desk, sitting, reveal)
     stands = standing.standings(desk.store, scope)
     shown = [one for one in stands if one.digest in names or not sitting.blind or reveal]
-    found = [asdict(one) | {"model": names.get(one.digest, one.model)} for one in shown]
+    hidden = sitting.blind and not reveal
+    found = [
+        asdict(one) | {"model": names.get(one.digest, one.model), "digest": "" if hidden else one.digest} for one in shown
+    ]
     pair = None
     if len(desk.networks) > 1:
         first, second = sorted(desk.networks, key=lambda network: names[network.digest])

@@ -62,10 +62,12 @@ class Round:
 
 def compared(name: str, old: np.ndarray, new: np.ndarray) -> Round:
     """Two networks by what they read right, bool (n,), of the same drawings, 1 or more."""
-    shares = [Share("", int(hits.sum()), len(hits), *compare.score(float(hits.mean()), len(hits))) for hits in (old, new)]
-    apart = compare.difference([new], [old])
+    before, after = (
+        Share("", int(hits.sum()), len(hits), *compare.score(float(hits.mean()), len(hits))) for hits in (old, new)
+    )
+    gain, apart = float(new.mean() - old.mean()), compare.difference([new], [old])
     further = None if apart.low > 0 or apart.high < 0 else ties.further([new], [old]).images
-    return Round(name, *shares, float(new.mean() - old.mean()), *apart, compare.mcnemar(new, old), further)
+    return Round(name, before, after, gain, apart.low, apart.high, compare.mcnemar(new, old), further)
 
 
 class Retraining:
@@ -95,7 +97,8 @@ class Retraining:
                 raise ConfigError("retraining: one is running; stop it first, or wait for it.")
             words = self.words(only_misread)
             spelt = plan(compose.compose(words))
-            self._signature = spelt.jobs(0, {})[0].signature
+            assert spelt.points is not None
+            self._signature = spelt.jobs(0, spelt.points[0])[0].signature
             self.epochs, self.round, self.network = spelt.config.training.epochs, None, None
             self.command = shlex.join(["python", "-m", "digitexp", *words])
             self.phase, self.message = "training", ""
@@ -141,8 +144,8 @@ class Retraining:
         if network.run:
             settings = reader.settings(self._opened(), network.run)
         self.warnings = self._warnings(settings, network, only_misread)
-        drawn = Drawn("store", None, None, str(self.desk.store.file), network.name if only_misread else None,
-                      1, config.data.drawn.geometry, 0)  # fmt: skip
+        drawn = replace(config.data.drawn, source="store", images=None, labels=None, holdout=0,
+                        store=str(self.desk.store.file), recognised_by=network.name if only_misread else None)  # fmt: skip
         free, _ = drawings.division(drawn, self.desk.classes, drawings.count(drawn, self.desk.classes))
         scored = sum(role == "score" for role, _, _ in self.desk.store.rasters())
         if not free:
@@ -156,6 +159,7 @@ class Retraining:
             "data.drawn.store": drawn.store,
             "data.drawn.recognised_by": drawn.recognised_by,
             "data.drawn.geometry": drawn.geometry,
+            "data.drawn.stroke_width": drawn.stroke_width,
             "data.drawn.holdout": scored,
         }
         settings |= mine | {"search.name": NAME, "tracking.pictures": "best"}
@@ -163,14 +167,15 @@ class Retraining:
             settings["tracking.uri"] = config.tracking.uri
         if not settings["data.validation"]:
             settings["search.objective"] = None
-        return compose.overrides(settings)
+        # A question of one answer: only what varies something has a name of its own.
+        return [*compose.overrides(settings), f"search.space={{data.manual_labels:[{free}]}}"]
 
     def _warnings(self, settings: dict[str, Any], network: Network, only_misread: bool) -> list[str]:
         found = []
         others = [model for model in self.desk.store.recognisers() if model != network.name]
         if others and not only_misread:
-            found.append(f"Some drawings were recognised by another network ({', '.join(others)}): what {network.name} itself "
-                         "misread helps it most.")  # fmt: skip
+            found.append(f"Some drawings were recognised by another network ({', '.join(others)}): what {network.name} "
+                         "itself misread helps it most.")  # fmt: skip
         if settings["data.manual_labels"] and settings["data.drawn.source"] in ("csv", "folder"):
             found.append(f"{network.name} was trained with {settings['data.manual_labels']} drawings of "
                          f"{settings['data.drawn.images']} too: to keep them, digitexp draw draw.add=FOLDER.")  # fmt: skip
@@ -186,7 +191,8 @@ class Retraining:
             if self.phase == "stopped":
                 return
             if code:
-                self.phase, self.message = "failed", next((line for line in reversed(self.lines) if line), f"exit code {code}")
+                said = next((line for line in reversed(self.lines) if line), f"exit code {code}")
+                self.phase, self.message = "failed", said
                 return
             self.phase = "comparing"
             self._compare(drawn)
@@ -204,7 +210,8 @@ class Retraining:
         self.network = load(ADDRESS, self.desk.classes, self.config.tracking.uri)
         if drawn.holdout:
             found = drawings.read(drawn, self.desk.classes)
-            frozen = found.take(np.arange(len(found))[-drawings.division(drawn, self.desk.classes, len(found))[1] :])
+            _, scored = drawings.division(drawn, self.desk.classes, len(found))
+            frozen = found.take(np.arange(len(found))[-scored:])
             truth = np.array(frozen.classes)[frozen.labels]
             old, new = (
                 np.array(each.classes)[each.probabilities(frozen.images).argmax(axis=1)] == truth

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitexp.data import drawings
+from digitexp.data.geometry import normalise
 from digitexp.data.store import ROLES, DrawingStore, Prediction, Sitting, Strokes
 from digitexp.errors import ConfigError, DataError
 from digitexp.recognise.network import Network
 from digitexp.recognise.strokes import CANVAS, rasterise, warnings
+from digitexp.settings import Drawn
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,15 @@ class Desk:
     """Where people sit and draw: one store, one network or two, and the labels that may be given.
 
     The labels are `classes` and those of the networks: what a network has no class for can still be drawn and labelled.
-    Two networks: the first is the one to be improved. Any number of threads may call. Raises ConfigError for two networks
-    that are the same.
+    Drawings reach a network in the geometry of `drawn`. Of two networks, the first is the one to be improved. Any number of
+    threads may call. Raises ConfigError for two networks that are the same.
     """
 
-    def __init__(self, store: DrawingStore, networks: Sequence[Network], classes: Sequence[str], geometry: str) -> None:
+    def __init__(self, store: DrawingStore, networks: Sequence[Network], classes: Sequence[str], drawn: Drawn) -> None:
         if len({network.digest for network in networks}) < len(networks):
             raise ConfigError(f"draw.against={networks[1].name}: is the same network as draw.model={networks[0].name}; "
                               "name another one, or null for none.")  # fmt: skip
-        self.store, self.networks, self.geometry = store, list(networks), geometry
+        self.store, self.networks, self.drawn = store, list(networks), drawn
         self.classes = tuple(dict.fromkeys([*classes, *(name for network in networks for name in network.classes)]))
         self._one_at_a_time = threading.Lock()  # Keras promises nothing about threads
         self.recognise(((((CANVAS / 2, CANVAS / 2),),)), CANVAS)  # the first call compiles
@@ -60,9 +61,10 @@ class Desk:
 
     def draw(self, sitting: Sitting, id: str, strokes: Strokes, size: float) -> Reading:
         """Recognise and store a drawing, or store what was added to it. Raises DataError where it has its label already."""
-        raster = rasterise(strokes, size)
-        reading = self._read(raster)
+        # The raster is that of the strokes as they are stored, so that it can always be drawn again.
         scaled = [[[round(x * CANVAS / size, 2), round(y * CANVAS / size, 2), *t] for x, y, *t in line] for line in strokes]
+        raster = rasterise(scaled, CANVAS)
+        reading = self._read(raster)
         self.store.put(sitting, id, scaled, raster, reading.predictions, self.prompt(sitting))
         return reading
 
@@ -81,7 +83,7 @@ class Desk:
         return self.classes[int(np.random.default_rng(seed).permutation(len(self.classes))[place])]
 
     def _read(self, raster: NDArray[np.uint8]) -> Reading:
-        image = drawings.fit(raster, self.geometry)
+        image = normalise(raster, self.drawn.geometry, self.drawn.stroke_width, light_ink=True)
         with self._one_at_a_time:
             said = [network.probabilities(image[None])[0] for network in self.networks]
         predictions = tuple(

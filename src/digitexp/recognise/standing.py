@@ -88,7 +88,7 @@ def _standing(rows: Sequence[tuple[Any, ...]]) -> Standing:
 
 def running(hits: NDArray[np.bool_]) -> list[tuple[int, float, float, float]]:
     """Accuracy after n drawings, and its interval, for at most 60 values of n, the last among them."""
-    at = np.unique(np.linspace(1, len(hits), min(POINTS, len(hits))).round().astype(int)) if len(hits) else []
+    at = np.unique(np.linspace(1, max(len(hits), 1), min(POINTS, len(hits))).round().astype(int))
     correct = np.cumsum(hits)
     return [(int(n), float(correct[n - 1] / n), *compare.score(float(correct[n - 1] / n), int(n))) for n in at]
 

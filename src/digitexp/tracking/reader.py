@@ -33,6 +33,7 @@ class Recorded:
     kind: str
     host: str
     trained_in: str
+    imported: str  # the runs.csv that it came from: there are metrics, and neither predictions nor network
     pictures: bool
 
 
@@ -51,6 +52,11 @@ def one(store: Store, run: str) -> Recorded:
 def predictions(store: Store, run: str) -> dict[str, Predictions]:
     """What a finished run says of every evaluation set."""
     return artifacts.read_predictions(_local(store, run, artifacts.PREDICTIONS))
+
+
+def images(store: Store, run: str) -> dict[str, int]:
+    """How many images each set held on which a finished run was scored."""
+    return {part: count for part, count in _plain(store, run).get("images", {}).items() if part != "train"}
 
 
 def result(store: Store, run: str) -> Result:
@@ -147,24 +153,25 @@ def _sweep(store: Store, parent: Mapping[str, Any], note: str) -> SweepRecord:
 def _run_record(store: Store, run: Any, asked: Mapping[str, Any]) -> RunRecord:
     tags = run.data.tags
     point, seed = json.loads(tags[f"{TAG}point"]), int(run.data.params["seed"])
-    settings = decisive(dict(asked) | point)
+    resolved = {path: run.data.params[path] for path, value in asked.items() if value == "auto" and path in run.data.params}
+    settings = decisive(dict(asked) | resolved | point)
     started = datetime.fromtimestamp(run.info.start_time / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     record = {"signature": tags[f"{TAG}signature"], "trial": int(tags[f"{TAG}trial"]), "seed": seed, "point": point,
               "settings": settings, "started": started, "facts": _facts(store, run)}  # fmt: skip
     if run.info.status == "FAILED":
         return RunRecord(**record, failure=tags.get(f"{TAG}error", "the run failed"))
-    plain = json.loads(_local(store, run.info.run_id, artifacts.RESULT).read_text())
-    predicted = predictions(store, run.info.run_id)
-    train = {"train": int(tags[f"{TAG}images.train"])} if f"{TAG}images.train" in tags else {}
+    plain = _plain(store, run.info.run_id)
+    predicted = {} if f"{TAG}imported_from" in tags else predictions(store, run.info.run_id)
     return RunRecord(
         **record,
         used={path: value for path, value in plain["used"].items() if settings.get(path) is None},
         metrics=plain["metrics"],
-        images=train | {part: len(found.labels) for part, found in predicted.items()},
+        images=plain.get("images", {}),
         digests=plain["digests"],
         curves=plain["curves"],
         labels={part: found.labels for part, found in predicted.items()},
         read={part: found.probabilities.argmax(axis=1) for part, found in predicted.items()},
+        probabilities={part: found.probabilities for part, found in predicted.items()},
     )
 
 
@@ -197,6 +204,11 @@ def _search(store: Store, experiments: Sequence[str], wanted: str) -> list[Any]:
     return found
 
 
+def _plain(store: Store, run: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_local(store, run, artifacts.RESULT).read_text())
+    return found
+
+
 def _local(store: Store, run: str, path: str) -> Path:
     return Path(download_artifacts(run_id=run, artifact_path=path, tracking_uri=store.uri))
 
@@ -214,5 +226,6 @@ def _recorded(run: Any) -> Recorded:
         kind=run.data.params["model.kind"],
         host=tags.get(f"{TAG}host", ""),
         trained_in=tags.get(f"{TAG}trained_in", ""),
+        imported=tags.get(f"{TAG}imported_from", ""),
         pictures=f"{TAG}pictures" in tags,
     )

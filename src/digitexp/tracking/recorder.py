@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,10 +22,10 @@ import psutil
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
 from digitexp.config import flatten, present
-from digitexp.data import sets
 from digitexp.results import Failure, Result
 from digitexp.settings import Config
 from digitexp.tracking import artifacts, liveness
+from digitexp.tracking.reader import Recorded
 from digitexp.tracking.store import TAG, Store
 
 BATCH = 100  # MLflow takes at most so many parameters and tags in one call
@@ -66,20 +67,22 @@ def begin_sweep(store: Store, config: Config, question: str, text: str, resolved
     return parent
 
 
-def begin_run(store: Store, parent: str, child: Child) -> str:
-    """A new child run, RUNNING, with its parameters."""
+def begin_run(store: Store, parent: str, child: Child, started: str = "") -> str:
+    """A new child run, RUNNING, with its parameters; `started` is when, where that is not now."""
     experiment = store.client.get_run(parent).info.experiment_id
     tags = {
         f"{TAG}kind": "run",
         f"{TAG}signature": child.signature,
         f"{TAG}trial": str(child.trial),
         f"{TAG}point": json.dumps(dict(child.point)),
-        f"{TAG}images.train": str(sets.size(child.config.data)),
         "mlflow.parentRunId": parent,
         "mlflow.source.name": "digitexp",
     }
-    run = str(store.client.create_run(experiment, tags=tags | liveness.identity(), run_name=child.name).info.run_id)
-    settings = {path: value for path, value in present(child.config).items() if value is not None}
+    start = int(datetime.fromisoformat(started).timestamp() * 1000) if started else None
+    created = store.client.create_run(experiment, start, tags | liveness.identity(), child.name)
+    run = str(created.info.run_id)
+    decided = present(child.config) | dict(child.point)  # what is varied is shown, also where it changes nothing
+    settings = {path: value for path, value in decided.items() if value is not None}
     _log(store, run, params=settings, tags=_environment())
     return run
 
@@ -89,16 +92,16 @@ def log_epoch(store: Store, run: str, epoch: int, metrics: Mapping[str, float]) 
     _log(store, run, metrics=[(name, value, epoch) for name, value in metrics.items()])
 
 
-def finish_run(store: Store, run: str, result: Result, trained_in: str | None = None) -> None:
-    """Write all of a result and end its run; `trained_in` names the run of another sweep that it was trained in."""
+def finish_run(store: Store, run: str, result: Result, about: Mapping[str, str] | None = None) -> None:
+    """Write all of a result and end its run; `about` has tags for one that was trained elsewhere, as below."""
     last = int(result.metrics["epochs"])
     new = {name: value for name, value in result.metrics.items() if name not in result.curves}
     metrics = [(name, value, last) for name, value in new.items()]
-    if trained_in:
+    if about:
         metrics += [(name, value, step) for name, values in result.curves.items() for step, value in enumerate(values, 1)]
     known = store.client.get_run(run).data.params
     used = {path: value for path, value in result.used.items() if path not in known}
-    _log(store, run, params=used, metrics=metrics, tags={f"{TAG}trained_in": trained_in} if trained_in else {})
+    _log(store, run, params=used, metrics=metrics, tags=about)
     store.client.log_inputs(run, datasets=[
         DatasetInput(Dataset(name=f"{known['data.name']}-{part}", digest=digest[:36], source_type="local",
                              source=json.dumps({"sha256": digest})), tags=[])
@@ -108,6 +111,17 @@ def finish_run(store: Store, run: str, result: Result, trained_in: str | None = 
         artifacts.write(result, Path(folder))
         store.client.log_artifacts(run, folder)
     store.client.set_terminated(run, "FINISHED")
+
+
+def trained_in(run: Recorded) -> dict[str, str]:
+    """The tags of a run that another sweep of this store trained, or imported."""
+    return {f"{TAG}trained_in": run.id} | ({f"{TAG}imported_from": run.imported} if run.imported else {})
+
+
+def imported_from(file: str, facts: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a run that a runs.csv tells of: machine, versions and commit are those that trained it."""
+    tags = {f"{TAG}{name}": value for name, value in facts.items() if name not in ("commit", "trained_in")}
+    return tags | {f"{TAG}imported_from": file, "mlflow.source.git.commit": facts.get("commit", "")}
 
 
 def fail_run(store: Store, run: str, failure: Failure) -> None:

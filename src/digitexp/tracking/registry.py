@@ -1,4 +1,4 @@
-"""MLflow's model registry: the best network of each sweep, `models:/digitexp.<sweep>@best`, and the one in use, `CHAMPION`."""
+"""MLflow's model registry: the best network of each sweep, `models:/digitexp.<sweep>@best`, and the champion, in use."""
 
 import json
 import logging
@@ -31,11 +31,15 @@ def model_name(sweep: str) -> str:
     return f"digitexp.{sweep.replace('/', '.')}"
 
 
-def register_best(store: Store, parent: str, sweep: str, run: str, network: Path) -> str:
+def register_best(store: Store, parent: str, sweep: str, run: str, network: Path | None) -> str | None:
     """Make the network of `run` the best one of the sweep, and give its address; nothing is done when it is already.
+
+    None for a run that has no network, since it was imported.
 
     It takes images (n, 28, 28) uint8, 0 background to 255 ink, and gives probabilities (n, classes) float32.
     """
+    if network is None:
+        return None
     name = model_name(sweep)
     address = f"models:/{name}@{ALIAS}"
     if _current(store, name) == run:
@@ -116,7 +120,7 @@ def _version(store: Store, address: str) -> Any:
     if not alias:
         name, _, label = name.rpartition("/")
     if not address.startswith("models:/") or not name or not label or (not alias and not label.isdecimal()):
-        raise TrackingError(f"{address}: is no address of a network; allowed are models:/NAME@ALIAS and models:/NAME/VERSION.")
+        raise TrackingError(f"{address}: is no address of a network; allowed are models:/NAME@ALIAS, models:/NAME/VERSION.")
     models = {model.name: model for model in store.client.search_registered_models()}
     if name not in models:
         offer = f"there are {', '.join(sorted(models))}" if models else "type digitexp +sweep=NAME to train some"

@@ -140,7 +140,7 @@ function point(event) {
 canvas.addEventListener("pointerdown", (event) => {
   if (!event.isPrimary || event.button || active !== null || !state) return;
   event.preventDefault();
-  canvas.focus({preventScroll: true});
+  document.activeElement?.blur();
   clearTimeout(timer);
   active = event.pointerId;
   canvas.setPointerCapture(active);
@@ -239,7 +239,7 @@ async function update(found) {
 function showState() {
   const {sitting, standings} = state;
   sessionStorage.setItem("sitting", sitting.id);
-  $("sitting").textContent = `${sitting.writer}, ${sitting.role === "train" ? "to train on" : "to score"}`;
+  $("sitting").textContent = `${sitting.writer}, ${sitting.role === "train" ? "trained on" : "scored"}`;
   $("prompt").replaceChildren(...(state.prompt ? ["Draw ", element("b", state.prompt)] : ["Draw a digit"]));
   canvas.setAttribute("aria-label", `Canvas: draw ${state.prompt ?? "here"} with mouse, finger or pen`);
   const current = standings.filter((one) => state.networks.includes(one.model));
@@ -392,7 +392,8 @@ $("open-retraining").addEventListener("click", async () => {
   const found = await insist(`sittings/${state.sitting.id}?scope=all`);
   const counted = found.counts;
   $("retraining-about").textContent = `Trains ${desk.networks[0] ?? "the first network"} again, with ${counted.train} ` +
-    `drawings to train on, and compares both on the ${counted.score} to score.`;
+    `drawings to train on` + (counted.score ? `, and compares both on the ${counted.score} to score.`
+    : ". There is none to score yet: without a sitting to be scored, nothing says whether it helped.");
   $("retraining-dialog").showModal();
   follow();
 });
@@ -469,6 +470,5 @@ async function open() {
     });
   }
   showState();
-  if (document.activeElement === document.body) canvas.focus({preventScroll: true});
 }
 open();
