@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import write_kaggle
 
 from digitexp import experiment, planning
 from digitexp.data.digits import Digits
@@ -18,25 +19,14 @@ BEST = "models:/digitexp.single@best"
 LABELS = "data.test_labels"
 
 
-def write_kaggle(folder, train: Digits, test: Digits):
-    """The competition's files, and the labels that it keeps to itself."""
-    folder.mkdir()
-    pixels = [f"pixel{number}" for number in range(784)]
-    for name, header, part in (("train.csv", ["label", *pixels], train), ("test.csv", pixels, test)):
-        rows = part.images.reshape(len(part), -1)
-        rows = np.column_stack([part.labels, rows]) if name == "train.csv" else rows
-        with (folder / name).open("w") as text:
-            csv.writer(text, lineterminator="\n").writerows([header, *rows.tolist()])
-    np.savetxt(folder / "labels.csv", test.labels, fmt="%d")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def pen(tmp_path_factory):
     """Kaggle's files from drawings of our own pen, all different."""
     drawings = draw(260, seed=5)
     rows = np.arange(260)
-    return write_kaggle(tmp_path_factory.mktemp("pen") / "kaggle", drawings.take(rows[:200]), drawings.take(rows[200:]))
+    folder = tmp_path_factory.mktemp("pen")
+    write_kaggle(folder, drawings.take(rows[:200]), drawings.take(rows[200:]))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +38,7 @@ def submit(tmp_path_factory, uri):
 
     def run(*overrides, store=uri):
         made = experiment.submit(compose([f"tracking.uri={store}", f"submit.file={file}", "data=kaggle", *overrides]))
-        rows = list(csv.reader(file.open()))
+        rows = list(csv.reader(file.read_text().splitlines()))
         assert rows[0] == ["ImageId", "Label"]
         assert [row[0] for row in rows[1:]] == [str(number) for number in range(1, made.images + 1)]
         return made, np.array([int(row[1]) for row in rows[1:]]), json.loads(file.with_suffix(".json").read_text())
@@ -57,11 +47,11 @@ def submit(tmp_path_factory, uri):
 
 
 def test_it_scores_what_the_run_says(configure, pen, submit):
-    config = configure("data=kaggle", f"data.path={pen}", f"{LABELS}={pen}/labels.csv", "training.epochs=2", "tracking.pictures=best")
+    config = configure("data=kaggle", f"data.path={pen}", f"{LABELS}={pen}/test_labels.csv", "training.epochs=2", "tracking.pictures=best")
     outcome = experiment.run(planning.plan(config))
-    made, labels, told = submit(f"data.path={pen}", f"{LABELS}={pen}/labels.csv", f"submit.models=[{BEST}]", store=config.tracking.uri)
+    made, labels, told = submit(f"data.path={pen}", f"{LABELS}={pen}/test_labels.csv", f"submit.models=[{BEST}]", store=config.tracking.uri)
     assert made.accuracy == pytest.approx(outcome.rows[0].scored.mean("kaggle/accuracy"), abs=1e-9)
-    assert made.accuracy == np.mean(labels == np.loadtxt(pen / "labels.csv"))
+    assert made.accuracy == np.mean(labels == np.loadtxt(pen / "test_labels.csv"))
     assert (made.leaked, made.clean_accuracy) == (0, made.accuracy)
     assert (told["images"], told["accuracy"], told["networks"][0]["trained_on"], told["networks"][0]["chosen_by"]) == (60, made.accuracy, 0, 0)
 
@@ -93,8 +83,8 @@ def test_it_counts_what_was_trained_on_and_chosen_by(tmp_path, submit, configure
     parts = [sets["train"].take(np.arange(31)), sets["val"].take(np.arange(17)), sets["test"].take(np.arange(12))]
     scored = Digits(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels")),
                     parts[0].classes, np.full(60, "mixed"))  # fmt: skip
-    folder = write_kaggle(tmp_path / "kaggle", draw(20, seed=1), scored)
-    made, labels, told = submit(f"data.path={folder}", f"{LABELS}={folder}/labels.csv", f"submit.models=[{BEST}]")
+    write_kaggle(tmp_path, draw(20, seed=1), scored)
+    made, labels, told = submit(f"data.path={tmp_path}", f"{LABELS}={tmp_path}/test_labels.csv", f"submit.models=[{BEST}]")
     assert (made.networks[0].trained_on, made.networks[0].chosen_by, made.leaked) == (31, 17, 48)
     assert made.clean_accuracy == np.mean((labels == scored.labels)[48:])
     assert told["leaked"] == 48
