@@ -21,6 +21,7 @@ ROOMS = {
     "training": {"keras", "tensorflow"},
     "evaluation": {"scipy", "sklearn"},
     "figures": {"matplotlib"},
+    "effects": {"matplotlib"},
     "results": set(),
     "runs": set(),
     "planning": set(),
@@ -28,7 +29,9 @@ ROOMS = {
     "search": {"keras_tuner"},
     "tracking": {"mlflow", "psutil", "uvicorn", "keras"},  # keras: to hand the best network to MLflow
     "reports": {"jinja2", "matplotlib"},
+    "recognise": {"fastapi", "pydantic", "cv2", "PIL", "uvicorn", "keras"},
     "experiment": set(),
+    "reproduction": set(),
     "quiet": set(),
     "screen": {"rich"},
     "cli": {"hydra", "omegaconf"},

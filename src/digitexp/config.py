@@ -33,7 +33,6 @@ NEUTRAL: dict[str, Any] = {
     "data.balance": "natural",
     "data.remove_leakage": False,
     "data.near_duplicates": False,
-    "data.drawn.stroke_width": 0.0,
     "training.class_weights": "none",
     **{f"training.augmentation.{name}": 0.0 for name in ("rotation", "zoom", "shift", "shear", "brightness")},
 }
@@ -203,6 +202,8 @@ def _unused(data: Data) -> set[str]:
     unused |= set() if data.split == "writer" else {"data.writers"}
     if data.drawn.source == "none":
         return unused | {"data.manual_labels", *flatten(data.drawn, "data.drawn.")}
+    if data.drawn.source != "store":
+        unused |= {"data.drawn.store", "data.drawn.recognised_by"}
     return unused if data.drawn.source == "synthetic" else unused | {"data.drawn.count"}
 
 

@@ -49,6 +49,13 @@ def one(store: Store, run: str) -> Recorded:
     return _recorded(store.client.get_run(run))
 
 
+def record(store: Store, run: str) -> RunRecord:
+    """All that a report knows of a finished run, by its id."""
+    child = store.client.get_run(run)
+    parent = child.data.tags["mlflow.parentRunId"]
+    return _run_record(store, child, from_yaml(_local(store, parent, "config.yaml").read_text()))
+
+
 def predictions(store: Store, run: str) -> dict[str, Predictions]:
     """What a finished run says of every evaluation set."""
     return artifacts.read_predictions(_local(store, run, artifacts.PREDICTIONS))
@@ -62,6 +69,22 @@ def images(store: Store, run: str) -> dict[str, int]:
 def result(store: Store, run: str) -> Result:
     """All of a finished run."""
     return artifacts.read(_local(store, run, ""))
+
+
+def settings(store: Store, run: str) -> dict[str, Any]:
+    """The settings from which a finished run can be trained again, its seed among them, as `{dotted path: value}`."""
+    found = store.client.get_run(run)
+    asked = from_yaml(_local(store, found.data.tags["mlflow.parentRunId"], "config.yaml").read_text())
+    point = json.loads(found.data.tags[f"{TAG}point"])
+    return decisive(asked | point) | {"seed": int(found.data.params["seed"])}
+
+
+def epochs(store: Store, signature: str) -> int:
+    """How many epochs the newest run of that signature has behind it, 0 where there is none yet."""
+    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
+    found = _search(store, experiments, f"tags.`{TAG}signature` = '{signature}'")
+    curve = store.client.get_metric_history(found[-1].info.run_id, "train/accuracy") if found else []
+    return max((point.step for point in curve), default=0)
 
 
 def sweep(store: Store, name: str | None, question: str | None = None) -> SweepRecord:
@@ -150,7 +173,7 @@ def _run_record(store: Store, run: Any, asked: Mapping[str, Any]) -> RunRecord:
         **record,
         used={path: value for path, value in plain["used"].items() if settings.get(path) is None},
         metrics=plain["metrics"],
-        images=plain.get("images", {}),
+        images=plain.get("images") or {part: len(found.labels) for part, found in predicted.items()},  # of an older run
         digests=plain["digests"],
         curves=plain["curves"],
         labels={part: found.labels for part, found in predicted.items()},
@@ -168,7 +191,7 @@ def _facts(store: Store, run: Any) -> dict[str, str]:
             tags = store.client.get_run(origin).data.tags
         except Exception:  # it was deleted since
             tags = {}
-    named = {name: tags.get(f"{TAG}{name}", "") for name in ("host", "cpu", "cores", "memory", "python")}
+    named = {name: tags.get(f"{TAG}{name}", "") for name in ("host", "cpu", "cores", "memory", "python", "rule")}
     versions = {key.removeprefix(TAG): value for key, value in sorted(tags.items()) if key.startswith(f"{TAG}version.")}
     facts = named | {"commit": tags.get("mlflow.source.git.commit", ""), "trained_in": origin} | versions
     return {name: value for name, value in facts.items() if value}

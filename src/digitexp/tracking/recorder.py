@@ -75,6 +75,7 @@ def begin_run(store: Store, parent: str, child: Child, started: str = "") -> str
         f"{TAG}signature": child.signature,
         f"{TAG}trial": str(child.trial),
         f"{TAG}point": json.dumps(dict(child.point)),
+        f"{TAG}rule": child.config.rule.digest,
         "mlflow.parentRunId": parent,
         "mlflow.source.name": "digitexp",
     }
@@ -121,7 +122,8 @@ def trained_in(run: Recorded) -> dict[str, str]:
 def imported_from(file: str, facts: Mapping[str, str]) -> dict[str, str]:
     """The tags of a run that a runs.csv tells of: machine, versions and commit are those that trained it."""
     tags = {f"{TAG}{name}": value for name, value in facts.items() if name not in ("commit", "trained_in")}
-    return tags | {f"{TAG}imported_from": file, "mlflow.source.git.commit": facts.get("commit", "")}
+    known = {f"{TAG}rule": facts.get("rule", ""), "mlflow.source.git.commit": facts.get("commit", "")}
+    return tags | known | {f"{TAG}imported_from": file}
 
 
 def fail_run(store: Store, run: str, failure: Failure) -> None:
@@ -151,6 +153,26 @@ def log_report(store: Store, run: str, files: Sequence[Path]) -> None:
     """The files of a report, as artifacts of the sweep."""
     for file in files:
         store.client.log_artifact(run, str(file), "report")
+
+
+def record_sitting(
+    store: Store, identity: str, name: str, settings: Mapping[str, Any], curve: Sequence[tuple[int, Mapping[str, float]]],
+    folder: Path,
+) -> str:  # fmt: skip
+    """A sitting of drawings as one run in the experiment `sittings`, with measures after each number of drawings.
+
+    The run of that identity is written anew where there is one. `folder` holds its files.
+    """
+    experiment = store.experiment("sittings")
+    for known in store.client.search_runs([experiment], f"tags.`{TAG}sitting` = '{identity}'"):
+        store.client.delete_run(known.info.run_id)
+    tags = {f"{TAG}kind": "sitting", f"{TAG}sitting": identity}
+    run = str(store.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
+    metrics = [(metric, value, step) for step, values in curve for metric, value in values.items()]
+    _log(store, run, params=settings, metrics=metrics, tags=_environment())
+    store.client.log_artifacts(run, str(folder))
+    store.client.set_terminated(run, "FINISHED")
+    return run
 
 
 def _log(
