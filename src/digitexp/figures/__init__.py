@@ -1,0 +1,11 @@
+"""Arrays in, matplotlib figures out: one look for all, no pyplot, so no window and nothing shared between figures."""
+
+from digitexp.figures.images import digits_figure
+from digitexp.figures.look import BLUE, GREY, save
+from digitexp.figures.runs import confusion_figure, counts_figure, curves_figure, network_figure
+from digitexp.figures.sweeps import learning_figure, ranking_figure, standings_figure, values_figure
+
+__all__ = [
+    "BLUE", "GREY", "confusion_figure", "counts_figure", "curves_figure", "digits_figure", "learning_figure",
+    "network_figure", "ranking_figure", "save", "standings_figure", "values_figure",
+]  # fmt: skip

@@ -1,0 +1,33 @@
+"""Figures of images."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from digitexp.figures.look import PALE, empty, look
+
+
+@look
+def digits_figure(images: NDArray[np.uint8], captions: Sequence[str], title: str, columns: int = 10) -> Figure:
+    """A grid of images `(n, 28, 28)`, dark ink on white, each above its caption."""
+    texts = ["\n".join(textwrap.fill(line, 15) for line in caption.splitlines()) for caption in captions]
+    lines = max((text.count("\n") + 1 for text in texts), default=1)
+    columns = max(min(columns, len(images)), 1)
+    rows = max(math.ceil(len(images) / columns), 1)
+    wide, high = 34, 34 + 5 * lines  # pixels of the images, as are the coordinates; 30 an inch
+    figure = empty(title, max(columns * wide / 30, 3) + 0.3, rows * high / 30 + 0.2)
+    axes = figure.subplots()
+    for index, (image, text) in enumerate(zip(images, texts, strict=True)):
+        row, column = divmod(index, columns)
+        x, y = column * wide, row * high
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, extent=(x, x + 28, y + 28, y))
+        axes.add_patch(Rectangle((x, y), 28, 28, fill=False, edgecolor=PALE))
+        axes.text(x + 14, y + 30, text, ha="center", va="top", size=8.5, linespacing=1.1)
+    axes.set(xlim=(-3, columns * wide - 3), ylim=(rows * high, -1), aspect="equal")
+    axes.axis("off")
+    return figure
