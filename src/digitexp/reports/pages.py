@@ -1,8 +1,6 @@
 """A report as files: the page, the same as Markdown, the tables and the figures, each written whole or not at all."""
 
-import base64
 import math
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,9 +8,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import jinja2
 import numpy as np
-from markupsafe import Markup, escape
 
 from digitexp.config import nested_yaml
 from digitexp.evaluation import compare, scores
@@ -20,6 +16,7 @@ from digitexp.evaluation.scores import by_row
 from digitexp.reports import pictures, ranking
 from digitexp.reports.answer import answer, images
 from digitexp.reports.ranking import Row
+from digitexp.reports.rendering import inline, render
 from digitexp.reports.report import Report, name, short, words
 from digitexp.tracking import portable
 from digitexp.tracking.records import RunRecord
@@ -42,9 +39,9 @@ def write(report: Report, folder: Path, models: Sequence[str]) -> list[Path]:
         _results(report).to_csv(scratch / RESULTS, index=False)
         if report.sweep.objective and report.finished:
             (scratch / BEST).write_text(_best(report, folder, models))
-        facts = content(report, folder) | {"figures": {file: _inline(scratch / file) for file in drawn}}
-        (scratch / PAGE).write_text(_render("report.html", facts))
-        (scratch / TEXT).write_text(_render("report.md", facts))
+        facts = content(report, folder) | {"figures": {file: inline(scratch / file) for file in drawn}}
+        (scratch / PAGE).write_text(render("report.html", facts))
+        (scratch / TEXT).write_text(render("report.md", facts))
         written = [PAGE, TEXT, RESULTS, RUNS, BEST, *drawn]
         written = [file for file in written if (scratch / file).exists()]
         for file in written:
@@ -332,43 +329,3 @@ def _results(report: Report) -> Any:
     table["top_group"] = [row.scored.trial in top for row in report.rows]
     table["p"] = [report.differs.get(row.scored.trial, math.nan) for row in report.rows]
     return table
-
-
-def _inline(file: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
-
-
-def _markdown(text: object) -> str:
-    """Text in which nothing is markup, fit for a cell of a table."""
-    marked = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for letter in "\\`*_[]|#":
-        marked = marked.replace(letter, f"\\{letter}")
-    return " ".join(marked.splitlines())
-
-
-def _breakable(text: object) -> Markup:
-    """A dotted path that may be broken into lines at its dots and underscores."""
-    return Markup(re.sub(r"(?<=[A-Za-z0-9])([._])(?=[A-Za-z])", r"\1<wbr>", str(escape(text))))
-
-
-def _range(text: str) -> Markup:
-    """An interval, which may be broken after its dash."""
-    return Markup(str(escape(text)).replace(" to ", "\u2013<wbr>"))
-
-
-def _bound(text: str) -> str:
-    """Numbers and their percent signs stay on one line."""
-    return text.replace(" %", "\u00a0%")
-
-
-def _render(template: str, facts: Mapping[str, Any]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=template.endswith(".html"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"md": _markdown, "breakable": _breakable, "bound": _bound, "range": _range}
-    return environment.get_template(template).render(facts)
