@@ -1,6 +1,7 @@
 """The sets of images that a configuration asks for: what is trained on, what is chosen by, what is scored once."""
 
 import math
+import sys
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -25,6 +26,17 @@ def load(data: Data) -> dict[str, Digits]:
     if len(data.classes) != 10:
         raise DataError(f"data.classes: found {len(data.classes)} names, allowed with data={data.name} are 10.")
     return dict(_load(_request(data, data)))
+
+
+def undivided(data: Data, geometry: str) -> dict[str, Digits]:
+    """Every image, for whoever looks at the data: "train" with what would validate, "test", and all drawings as "drawn".
+
+    In the order of the source, whatever is limited, held out or found in two of the sets. Raises DataError.
+    """
+    drawn = data.drawn
+    if drawn.source != "none":
+        drawn = replace(drawn, holdout=sys.maxsize, geometry=geometry)
+    return load(replace(data, limit=None, validation=0.0, manual_labels=0, allow_leakage=True, drawn=drawn))
 
 
 def size(data: Data) -> int:

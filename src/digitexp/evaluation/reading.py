@@ -20,14 +20,14 @@ RIDGE = 0.1
 AT_ONCE = 1000  # images
 
 Images = NDArray[np.uint8]
+Labels = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
 
 
 def read(
-    images: Images, labels: NDArray[np.int64], classes: int, learnt: NDArray[np.bool_], alike: NDArray[np.int64], seed: int = 0
+    images: Images, labels: Labels, classes: int, learnt: NDArray[np.bool_], alike: NDArray[np.int64], seed: int = 0
 ) -> Floats:
-    """Probabilities `(n, classes)` float32 of images `(n, h, w)`, h and w whole multiples of 7, each read by what was
-    learnt from other images.
+    """Probabilities `(n, classes)` float32 of images `(n, 28, 28)`, each read by what was learnt from other images.
 
     Only the labels of the `learnt` images are learnt from. Images that are `alike` (equal numbers, from 0) are always in
     the same fold, so that no copy tells of an image. Raises ValueError for fewer than two images.
@@ -70,7 +70,7 @@ def strokes(images: Images) -> Floats:
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
 
 
-def _sharpness(scores: Floats, labels: NDArray[np.int64]) -> float:
+def _sharpness(scores: Floats, labels: Labels) -> float:
     """One by the temperature under which the labels are most probable."""
 
     def surprise(log: float) -> float:

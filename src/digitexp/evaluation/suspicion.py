@@ -61,12 +61,15 @@ def confident_classes(labels: Labels, probabilities: Floats) -> Labels:
     """What each image is with confidence, its label where nothing is (confident learning: Northcutt et al. 2021).
 
     A class is credible when its probability is at least its mean over the images that are labelled so; the most
-    probable credible class counts.
+    probable credible class counts, where it is more probable than the label.
     """
     classes = probabilities.shape[1]
-    thresholds = [probabilities[labels == label, label].mean() if (labels == label).any() else 2.0 for label in range(classes)]
-    credible = np.where(probabilities >= np.array(thresholds), probabilities, -1.0)
-    return np.where(credible.max(axis=1) >= 0, credible.argmax(axis=1), labels).astype(np.int64)
+    thresholds = np.full(classes, np.inf)  # nothing is credible as a class without images
+    for label in np.unique(labels):
+        thresholds[label] = probabilities[labels == label, label].mean()
+    credible = np.where(probabilities >= thresholds, probabilities, -1.0)
+    own = probabilities[np.arange(len(labels)), labels]
+    return np.where(credible.max(axis=1) > own, credible.argmax(axis=1), labels).astype(np.int64)
 
 
 def find_slips(labels: Labels, probabilities: Floats) -> list[Slip]:

@@ -1,0 +1,75 @@
+"""Figures of many numbers: how they are distributed over classes, and over their own range."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from digitexp.figures.look import PAGE, SERIES, empty, look
+
+DASHES = ("-", "--", ":", "-.")  # lines that lie on each other are told apart all the same
+
+
+@look
+def classes_figure(counts: Mapping[str, NDArray[np.int64]], classes: Sequence[str], title: str) -> Figure:
+    """The share of each class `(classes,)` in % of its set, a bar for each set."""
+    figure = empty(title, PAGE, 3.2 + 0.22 * math.ceil(len(counts) / 2))
+    axes = figure.subplots()
+    wide = 0.8 / max(len(counts), 1)
+    for place, (name, count) in enumerate(counts.items()):
+        at = np.arange(len(classes)) + (place - (len(counts) - 1) / 2) * wide
+        axes.bar(at, 100 * count / max(count.sum(), 1), wide, label=name, color=SERIES[place % len(SERIES)])
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set(xlabel="class", ylabel="% of the images")
+    axes.grid(axis="y")
+    axes.tick_params(axis="x", length=0)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+@look
+def histograms_figure(panels: Mapping[str, Mapping[str, NDArray[np.floating]]], title: str, step: float = 1.0) -> Figure:
+    """A panel for each measure, in it the outline of a histogram for each set, in % of its images.
+
+    Bins are `step` wide or, where that would be fewer than 12 or more than 60, as wide as makes 24. NaN is left out;
+    what lies beyond the outermost half per cent of all sets together is in the first and last bins.
+    """
+    columns = min(2, len(panels))
+    names = list(dict.fromkeys(name for values in panels.values() for name in values))
+    high = 2.1 * math.ceil(len(panels) / columns)
+    figure = empty(title, PAGE, high + 0.3 + 0.22 * math.ceil(len(names) / 2))
+    grid = figure.subplots(math.ceil(len(panels) / columns), columns, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (measure, values) in zip(grid.flat, panels.items(), strict=False):
+        edges = _edges(values.values(), step)
+        for name, numbers in values.items():
+            known = np.clip(numbers[np.isfinite(numbers)], edges[0], np.nextafter(edges[-1], edges[0]))
+            share = 100 * np.histogram(known, edges)[0] / max(len(known), 1)
+            place = names.index(name)
+            axes.stairs(share, edges, color=SERIES[place], linestyle=DASHES[place % len(DASHES)], linewidth=1.6)
+        axes.set(xlabel=measure, xlim=(edges[0], edges[-1]), ylim=(0, None))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+    for row in grid:
+        row[0].set_ylabel("% of the images")
+    keys = [
+        Line2D([], [], color=SERIES[place], linestyle=DASHES[place % len(DASHES)], label=name)
+        for place, name in enumerate(names)
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _edges(values: Iterable[NDArray[np.floating]], step: float) -> NDArray[np.float64]:
+    """Edges of bins that hold all but the outermost half per cent."""
+    everything = np.concatenate(list(values))
+    known = everything[np.isfinite(everything)]
+    low, high = np.quantile(known, (0.005, 0.995)) if len(known) else (0.0, 1.0)
+    if 12 <= (high - low) / step <= 60:
+        return np.arange(math.floor(low / step) - 0.5, math.ceil(high / step) + 1) * step
+    return np.linspace(low, high, 25) if high > low else np.linspace(low - 0.5, low + 0.5, 25)
