@@ -93,7 +93,19 @@ def report(config: Config) -> int:
     return DONE
 
 
-VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "ui": ui}
+def explore(config: Config) -> int:
+    """Look at the data: classes, pixels, geometry, copies, suspicious labels; a page, into explorations/."""
+    from digitexp import experiment
+
+    gc.freeze()
+    gc.enable()
+    with screen.doing() as say:
+        explored = experiment.explore(config, say)
+    screen.show_explored(explored)
+    return DONE
+
+
+VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "explore": explore, "ui": ui}
 
 
 def _show_plan(config: Config, question: str) -> planning.Plan:

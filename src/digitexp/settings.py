@@ -309,6 +309,14 @@ class Report:
 
 
 @dataclass
+class Explore:
+    """`digitexp explore`: the folder in which each data set has its own; whether suspicious labels are looked for."""
+
+    folder: str = MISSING
+    labels: bool = MISSING
+
+
+@dataclass
 class Config:
     """All settings of one run, and of the sweep that it belongs to."""
 
@@ -324,6 +332,7 @@ class Config:
     tracking: Tracking = MISSING
     ui: Ui = MISSING
     report: Report = MISSING
+    explore: Explore = MISSING
 
     @property
     def experiment(self) -> str:

@@ -1,6 +1,7 @@
 """What is measured of single images: how much ink there is, where it lies, how wide its strokes are."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,11 +49,11 @@ def first_alike(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.array([seen.setdefault(image, number) for number, image in enumerate(pixels)], np.int64)
 
 
-def _measure(images: NDArray[np.uint8]) -> tuple[NDArray[np.generic], ...]:
-    mask = images >= FLOOR
+def _measure(images: NDArray[np.uint8]) -> tuple[Any, ...]:
+    mask = np.asarray(images >= FLOOR)
     blank = ~mask.any(axis=(1, 2))
     border = mask[:, [0, -1]].any(axis=(1, 2)) | mask[:, :, [0, -1]].any(axis=(1, 2))
-    height, width = (np.where(blank, np.nan, _extent(mask.any(axis=axis))) for axis in (2, 1))
+    height, width = (np.where(blank, np.nan, _extent(np.any(mask, axis=axis))) for axis in (2, 1))
     grey = images.astype(np.float32)
     mass = np.where(blank, np.nan, grey.sum(axis=(1, 2), dtype=np.float64))
     place = np.arange(SIDE)

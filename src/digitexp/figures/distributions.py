@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from digitexp.figures.look import PAGE, SERIES, empty, look
 
-DASHES = ("-", "--", ":", "-.")  # lines that lie on each other are told apart all the same
+DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")  # lines that lie on each other are told apart all the same
 
 
 @look

@@ -134,7 +134,7 @@ class Exploration:
         return found
 
 
-def gather(data: Data, labels: bool, writers: Mapping[str, NDArray[np.int64]], say: Callable[[str], None]) -> Exploration:
+def gather(data: Data, labels: bool, say: Callable[[str], None]) -> Exploration:
     """Read and measure all images of `data`, and look for suspicious labels if `labels`. Raises DataError.
 
     `data.limit` keeps a stratified part of the images to train on; `say` is told what is being done.
@@ -149,7 +149,7 @@ def gather(data: Data, labels: bool, writers: Mapping[str, NDArray[np.int64]], s
         kept = limited_rows(digits, data.limit or 0, data.split_seed) if limited else np.arange(len(digits))
         for origin in dict.fromkeys(digits.origin.tolist()):
             rows = kept[digits.origin[kept] == origin]
-            parts.append(_part(name, origin, digits, fitted[name], rows, sum(len(part.digits) for part in parts), writers))
+            parts.append(_part(name, origin, digits, fitted[name], rows, sum(len(part.digits) for part in parts)))
     images = np.concatenate([part.fitted.images for part in parts])
     alike = first_alike(np.concatenate([part.digits.images for part in parts]))
     found = None
@@ -162,11 +162,9 @@ def gather(data: Data, labels: bool, writers: Mapping[str, NDArray[np.int64]], s
 
 def _part(
     name: str, origin: str, digits: Digits, fitted: Digits, rows: NDArray[np.int64], start: int,
-    writers: Mapping[str, NDArray[np.int64]],
 ) -> Part:  # fmt: skip
     shown = origin if origin.replace("-", " ").replace("_", " ") == name.replace("_", " ") else f"{origin} {name}"
     chosen, normal = digits.take(rows), fitted.take(rows)
     measured = measure(chosen.images)
     moved = not np.array_equal(chosen.images, normal.images)
-    return Part(shown, chosen, normal, rows + 1, start, measured, measure(normal.images) if moved else measured,
-                writers[name][rows] if name in writers else None)  # fmt: skip
+    return Part(shown, chosen, normal, rows + 1, start, measured, measure(normal.images) if moved else measured)
