@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from digitexp.figures.look import PAGE, SERIES, empty, look
 
-DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")  # lines that lie on each other are told apart all the same
+DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")  # for lines that lie on each other
+MOST = 60  # whole numbers that have a bin each
 
 
 @look
 def classes_figure(counts: Mapping[str, NDArray[np.int64]], classes: Sequence[str], title: str) -> Figure:
     """The share of each class `(classes,)` in % of its set, a bar for each set."""
-    figure = empty(title, PAGE, 3.2 + 0.22 * math.ceil(len(counts) / 2))
+    figure = empty(title, PAGE, 3.2 + 0.22 * math.ceil(len(counts) / 3))
     axes = figure.subplots()
     wide = 0.8 / max(len(counts), 1)
     for place, (name, count) in enumerate(counts.items()):
@@ -28,16 +29,15 @@ def classes_figure(counts: Mapping[str, NDArray[np.int64]], classes: Sequence[st
     axes.set(xlabel="class", ylabel="% of the images")
     axes.grid(axis="y")
     axes.tick_params(axis="x", length=0)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    figure.legend(loc="outside lower center", ncols=min(len(counts), 3), frameon=False)
     return figure
 
 
 @look
-def histograms_figure(panels: Mapping[str, Mapping[str, NDArray[np.floating]]], title: str, step: float = 1.0) -> Figure:
+def histograms_figure(panels: Mapping[str, Mapping[str, NDArray[np.floating]]], title: str) -> Figure:
     """A panel for each measure, in it the outline of a histogram for each set, in % of its images.
 
-    Bins are `step` wide or, where that would be fewer than 12 or more than 60, as wide as makes 24. NaN is left out;
-    what lies beyond the outermost half per cent of all sets together is in the first and last bins.
+    NaN is left out; the outermost half per cent of each set may be in the first and last bins.
     """
     columns = min(2, len(panels))
     names = list(dict.fromkeys(name for values in panels.values() for name in values))
@@ -47,7 +47,7 @@ def histograms_figure(panels: Mapping[str, Mapping[str, NDArray[np.floating]]], 
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     for axes, (measure, values) in zip(grid.flat, panels.items(), strict=False):
-        edges = _edges(values.values(), step)
+        edges = _edges(values.values())
         for name, numbers in values.items():
             known = np.clip(numbers[np.isfinite(numbers)], edges[0], np.nextafter(edges[-1], edges[0]))
             share = 100 * np.histogram(known, edges)[0] / max(len(known), 1)
@@ -66,11 +66,14 @@ def histograms_figure(panels: Mapping[str, Mapping[str, NDArray[np.floating]]], 
     return figure
 
 
-def _edges(values: Iterable[NDArray[np.floating]], step: float) -> NDArray[np.float64]:
-    """Edges of bins that hold all but the outermost half per cent."""
-    everything = np.concatenate(list(values))
-    known = everything[np.isfinite(everything)]
-    low, high = np.quantile(known, (0.005, 0.995)) if len(known) else (0.0, 1.0)
-    if 12 <= (high - low) / step <= 60:
-        return np.arange(math.floor(low / step) - 0.5, math.ceil(high / step) + 1) * step
+def _edges(sets: Iterable[NDArray[np.floating]]) -> NDArray[np.float64]:
+    """Edges of bins that hold all of each set but its outermost half per cent; whole numbers have bins of their own."""
+    known = [values[np.isfinite(values)] for values in sets]
+    known = [values for values in known if len(values)]
+    if not known:
+        return np.array([0.0, 1.0])
+    ends = np.array([np.quantile(values, (0.005, 0.995)) for values in known])
+    low, high = ends[:, 0].min(), ends[:, 1].max()
+    if all((values == np.floor(values)).all() for values in known) and high - low <= MOST:
+        return np.arange(np.floor(low), np.ceil(high) + 2) - 0.5
     return np.linspace(low, high, 25) if high > low else np.linspace(low - 0.5, low + 0.5, 25)

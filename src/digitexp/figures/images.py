@@ -13,11 +13,13 @@ from digitexp.figures.look import PAGE, PALE, empty, look
 
 
 @look
-def digits_figure(images: NDArray[np.uint8], captions: Sequence[str], title: str, columns: int = 10) -> Figure:
-    """A grid of images `(n, 28, 28)`, dark ink on white, each above its caption."""
+def digits_figure(
+    images: NDArray[np.uint8], captions: Sequence[str], title: str, columns: int = 10, whole: bool = False
+) -> Figure:
+    """A grid of images `(n, 28, 28)`, dark ink on white, each above its caption; `whole`: never less than all columns."""
     texts = ["\n".join(textwrap.fill(line, 15) for line in caption.splitlines()) for caption in captions]
     lines = max((text.count("\n") + 1 for text in texts), default=1)
-    columns = max(min(columns, len(images)), 1)
+    columns = columns if whole else max(min(columns, len(images)), 1)
     rows = max(math.ceil(len(images) / columns), 1)
     wide, high = 34, 34 + 5 * lines  # pixels of the images, as are the coordinates; 30 an inch
     figure = empty(title, max(columns * wide / 30, 3) + 0.3, rows * high / 30 + 0.2)

@@ -58,7 +58,7 @@ def summary(exploration: Exploration) -> str:
         images = f"{extra:,} image{' is a copy' if extra == 1 else 's are copies'}"
         other = f"{len(against):,} of the {len(copies):,} that were copied" if len(copies) > 1 else "it"
         verb = "has" if len(against) == 1 or len(copies) == 1 else "have"
-        end = f"; {other} {verb} more than one label" if against else ", all labelled alike"
+        end = f"; {other} {verb} more than one label" if against else f", {'all ' if extra > 1 else ''}with the same label"
         said.append(f"{images} of another{end}.")
     blank = sum(_blank(part) for part in exploration.parts)
     if blank:
@@ -116,9 +116,7 @@ def _slip(part: Part, slip: Slip) -> str:
 
 
 def _fits(slip: Slip) -> str:
-    count = abs(slip.shift)
-    further = "below" if slip.shift > 0 else "above"
-    return f"each image fits the label {'one row' if count == 1 else f'{count} rows'} {further}"
+    return f"each image fits the label {_some(abs(slip.shift), 'row')} {'below' if slip.shift > 0 else 'above'}"
 
 
 def _slip_row(part: Part, slip: Slip) -> dict[str, str]:
@@ -126,23 +124,25 @@ def _slip_row(part: Part, slip: Slip) -> dict[str, str]:
     rows = np.arange(slip.first, slip.last + 1)
     inside = rows[(rows + slip.shift >= 0) & (rows + slip.shift < len(labels))]
     wrong = int((labels[inside] != labels[inside + slip.shift]).sum()) + len(rows) - len(inside)
-    surplus, lacking = ("labels", "images") if slip.shift > 0 else ("images", "labels")
-    count = abs(slip.shift)
+    surplus, lacking = (_some(abs(slip.shift), noun) for noun in (("label", "image") if slip.shift > 0 else ("image", "label")))
     return {
         "part": part.name,
         "rows": f"{part.rows[slip.first]} to {part.rows[slip.last]}",
         "shift": f"{slip.shift:+d}",
         "wrong": f"{wrong} of {len(rows)}",
-        "cause": f"{_fits(slip)}: {count} too many of the {surplus}, or {count} of the {lacking} missing, "
-                 f"before row {part.rows[slip.first]}",
+        "cause": f"{_fits(slip)}: {surplus} too many, or {lacking} missing, before row {part.rows[slip.first]}",
     }  # fmt: skip
+
+
+def _some(count: int, noun: str) -> str:
+    return f"one {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _suspicious_row(exploration: Exploration, part: Part) -> list[str]:
     count, images = len(exploration.suspicious(part)), len(part.digits)
     read = exploration.suspicion.probabilities[part.here].argmax(axis=1) if exploration.suspicion else part.digits.labels
     otherwise = int((read != part.digits.labels).sum())
-    return [part.name, f"{images:,}", f"{otherwise:,}", f"{count:,}", f"{100 * count / images:.2f} %"]
+    return [part.name, f"{images:,}", f"{otherwise:,}", f"{count:,} ({100 * count / images:.2f} %)"]
 
 
 def _pixel_row(part: Part) -> list[str]:

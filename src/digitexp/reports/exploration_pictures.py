@@ -90,7 +90,7 @@ def _slip(exploration: Exploration, part: Part, slip: Slip) -> tuple[Figure, str
 
 
 def _captioned(part: Part, positions: NDArray[np.int64], captions: Sequence[str], title: str) -> Figure:
-    return figures.digits_figure(part.digits.images[positions], captions, title, COLUMNS)
+    return figures.digits_figure(part.digits.images[positions], captions, title, COLUMNS, whole=True)
 
 
 def _classes(exploration: Exploration) -> dict[str, tuple[Figure, str]]:
@@ -141,7 +141,7 @@ def _copies(exploration: Exploration) -> dict[str, tuple[Figure, str]]:
     shown = [(number, place) for number, group in enumerate(groups, 1) for place in group][:SHOWN]
     images = np.stack([place.part.digits.images[place.position] for _, place in shown])
     captions = [f"{number}: {place.part.name}\nrow {place.row}\nlabel {place.label}" for number, place in shown]
-    figure = figures.digits_figure(images, captions, "The same image, other labels", COLUMNS)
+    figure = figures.digits_figure(images, captions, "The same image, other labels", COLUMNS, whole=True)
     return {"copies.png": (figure, "Images that are the same pixel by pixel, numbered alike, but labelled otherwise.")}
 
 
