@@ -124,7 +124,8 @@ def _slip_row(part: Part, slip: Slip) -> dict[str, str]:
     rows = np.arange(slip.first, slip.last + 1)
     inside = rows[(rows + slip.shift >= 0) & (rows + slip.shift < len(labels))]
     wrong = int((labels[inside] != labels[inside + slip.shift]).sum()) + len(rows) - len(inside)
-    surplus, lacking = (_some(abs(slip.shift), noun) for noun in (("label", "image") if slip.shift > 0 else ("image", "label")))
+    nouns = ("label", "image") if slip.shift > 0 else ("image", "label")
+    surplus, lacking = (_some(abs(slip.shift), noun) for noun in nouns)
     return {
         "part": part.name,
         "rows": f"{part.rows[slip.first]} to {part.rows[slip.last]}",

@@ -1,6 +1,6 @@
 """The pictures of an exploration, with what each shows in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,7 +16,6 @@ SHOWN = 40  # suspicious labels, or copies, of a part
 COLUMNS = 5  # of images with captions: on a phone, their letters are still 7 pixels high
 AROUND = 2  # rows before and after a slip
 
-Drawn = Mapping[str, tuple[Figure, str]]  # by the name of the file: the figure, and its caption
 
 
 def draw(exploration: Exploration) -> dict[str, tuple[Figure, str]]:
