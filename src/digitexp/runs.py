@@ -13,7 +13,8 @@ from typing import Any
 from digitexp import registry
 from digitexp.data import sets as data_sets
 from digitexp.data.digits import Digits
-from digitexp.errors import ConfigError, DataError, TrainingError
+from digitexp.errors import ConfigError, DataError, OutOfMemoryError, TrainingError
+from digitexp.evaluation import roc
 from digitexp.models import network
 from digitexp.models.layers import layers, training_flops
 from digitexp.results import Failure, Predictions, Result
@@ -32,11 +33,20 @@ def run(
     `on_epoch(index, epoch, metrics)` is called when the run at `index` begins (epoch 0) and after each of its epochs, and
     says whether to go on. Runs that can be lanes of one program (`training.engine=lanes`) begin and finish together.
     """
+    told: dict[int, int] = {}
+
+    def tell(index: int, epoch: int, metrics: dict[str, float]) -> bool:
+        """A bundle that was split begins again, with the same numbers: each epoch is told once."""
+        if epoch <= told.get(index, -1):
+            return True
+        told[index] = epoch
+        return on_epoch(index, epoch, metrics)
+
     for positions in _bundles(configs):
         for index in positions:
-            on_epoch(index, 0, {})
+            tell(index, 0, {})
         try:
-            yield from _train(configs, positions, folder, on_epoch)
+            yield from _train(configs, positions, folder, tell)
         except (ConfigError, DataError, TrainingError) as error:
             yield from ((index, Failure(str(error), traceback.format_exc())) for index in positions)
         except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
@@ -47,40 +57,58 @@ def run(
 
 def _bundles(configs: Sequence[Config]) -> list[list[int]]:
     """Positions of runs that are trained as one program, and of every other run by itself."""
-    able = [index for index, config in enumerate(configs) if config.training.engine == "lanes" and lanes.supports(config)]
-    bundled = [[able[place] for place in bundle] for bundle in lanes.bundles([configs[index] for index in able])]
+    able = [index for index, config in enumerate(configs) if config.training.engine == "lanes"]
+    bundled = _lanes(configs, able)
     return sorted([*bundled, *([index] for index in range(len(configs)) if index not in able)])
+
+
+def _lanes(configs: Sequence[Config], positions: Sequence[int], most: int = lanes.LANES) -> list[list[int]]:
+    bundles = lanes.bundles([configs[index] for index in positions], most)
+    return [[positions[place] for place in bundle] for bundle in bundles]
 
 
 def _train(
     configs: Sequence[Config], positions: Sequence[int], folder: Path, on_epoch: OnEpoch
 ) -> Iterator[tuple[int, Result | Failure]]:
     chosen = [configs[index] for index in positions]
-    sets = data_sets.load(chosen[0].data)
+    loaded = {repr(config.data): data_sets.load(config.data) for config in chosen}
+    sets = [loaded[repr(config.data)] for config in chosen]
     started = time.perf_counter()
     outcomes: Sequence[lanes.Trained]
-    if len(chosen) == 1:
-        outcomes = [training.train(chosen[0], sets, on_epoch=partial(on_epoch, positions[0]))]
-    else:
-        outcomes = lanes.train(chosen, sets, on_epoch=lambda lane, epoch, metrics: on_epoch(positions[lane], epoch, metrics))
+    try:
+        if chosen[0].training.engine == "lanes":
+            outcomes = lanes.train(
+                chosen, sets, on_epoch=lambda lane, epoch, metrics: on_epoch(positions[lane], epoch, metrics)
+            )
+        else:
+            outcomes = [training.train(chosen[0], sets[0], on_epoch=partial(on_epoch, positions[0]))]
+    except OutOfMemoryError:
+        if len(chosen) == 1:
+            raise
+        for fewer in _lanes(configs, positions, len(chosen) // 2):
+            yield from _train(configs, fewer, folder, on_epoch)
+        return
     seconds = (time.perf_counter() - started) / len(chosen)
-    for index, config, outcome in zip(positions, chosen, outcomes, strict=True):
+    for index, config, own, outcome in zip(positions, chosen, sets, outcomes, strict=True):
         if isinstance(outcome, TrainingError):
             yield index, Failure(str(outcome), str(outcome))
         else:
-            yield index, _result(config, sets, *outcome, seconds, folder / f"{index}.keras")
+            yield index, _result(config, own, *outcome, seconds, folder / f"{index}.keras")
 
 
 def _result(
     config: Config, sets: Mapping[str, Digits], model: Any, state: training.State, seconds: float, file: Path
 ) -> Result:
     predictions = {
-        name: Predictions(sets[name].labels, training.predict(model, sets[name].images))
-        for name in config.data.evaluation_sets
+        name: Predictions(digits.labels, training.predict(model, digits.images))
+        for name, digits in sets.items()
+        if name != "train"
     }
     metrics = {name: values[-1] for name, values in state.curves.items()}
     for name, predicted in predictions.items():
         metrics |= training.evaluate(model, sets[name], name, predicted.probabilities)
+        area = roc.mean_area(predicted.labels, predicted.probabilities)
+        metrics |= {} if area is None else {f"{name}/auc": area}
         metrics |= _registered_metrics(config, name, predicted)
     metrics |= {"seconds": seconds, "parameters": float(model.count_params()), "epochs": float(state.epoch)}
     specs = layers(config)

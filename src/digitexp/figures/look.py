@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 
 INK, GREY, PALE = "#222222", "#6b6b6b", "#d9d9d9"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by all eyes (Okabe and Ito 2008)
-OF_SET = {"train": BLUE, "val": ORANGE, "test": GREEN, "drawn": PURPLE}
+OF_SET = {
+    "train": BLUE, "val": ORANGE, "test": GREEN, "drawn": PURPLE, "kaggle": "#e69f00", "kaggle_stand_in": "#e69f00",
+}  # fmt: skip
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, "#e69f00", "#56b4e9", "#000000", "#8a6d3b")  # for lines that are settings
 PAGE = 5.4  # inches: on a phone, letters of 10 points are then still 7 pixels high
 

@@ -1,9 +1,10 @@
-"""Figures of one run: learning curves, confusion tables, the network."""
+"""Figures of one run: learning curves, confusion tables, what is found at how many false alarms, the network."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -13,9 +14,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from digitexp.evaluation.scores import by_row
-from digitexp.figures.look import GREY, OF_SET, empty, look
+from digitexp.figures.look import GREY, INK, OF_SET, PAGE, empty, look
 from digitexp.models.layers import LayerRow
 
+DIGITS = colormaps["tab10"]
+Told = tuple[NDArray[np.float64], Mapping[str, tuple[NDArray[np.float64], float]]]  # see roc_figure
 OF_KIND = {"conv": "#cfe4f3", "dense": "#fbdcc4", "batch": "#cdebe0"}  # by how a layer's kind begins; others are white
 ERRORS = LinearSegmentedColormap.from_list("errors", ["#ffffff", "#f9c9ab", "#e8813f"]).with_extremes(bad="#e3eef6")
 
@@ -56,6 +59,27 @@ def _draw_table(axes: Axes, table: NDArray[np.number], form: str, classes: Seque
     axes.set(xlabel="read as", ylabel="true digit")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+
+
+@look
+def roc_figure(sets: Mapping[str, Told], title: str) -> Figure:
+    """Receiver operating characteristics, a panel a set, from the shares of false alarms `(n,)` on a logarithmic axis.
+
+    For each class by name, and for "mean", the shares found at these `(n,)` and the area under the curve. What the axis
+    leaves out at the left is nearer to no false alarm than one image.
+    """
+    figure = empty(title, PAGE * max(len(sets), 1), 4.2)
+    panels = figure.subplots(1, max(len(sets), 1), squeeze=False).flat
+    for axes, (name, (alarms, lines)) in zip(panels, sets.items(), strict=False):
+        for place, (label, (found, area)) in enumerate(lines.items()):
+            style = {"color": INK, "linewidth": 2.4} if label == "mean" else {"color": DIGITS(place % 10), "linewidth": 1.4}
+            axes.plot(alarms, found, label=f"{label}   {area:.4f}", **style)
+        lowest = min((found[np.searchsorted(alarms, 1e-3)] for found, _ in lines.values()), default=0.0)
+        axes.set(xscale="log", xlim=(alarms[0], 1), ylim=(max(0.0, lowest - 0.1), 1.005), title=name)
+        axes.set(xlabel="share of the others that are taken for it", ylabel="share that is found")
+        axes.grid()
+        axes.legend(loc="lower right", title="digit, area (AUC)", fontsize=8, title_fontsize=8, frameon=True)
+    return figure
 
 
 @look

@@ -21,7 +21,7 @@ class Part:
     """The images of one origin in one set, as they are (drawings only resized), and in MNIST's geometry.
 
     `rows` are their places in the set, counted from 1: in the order of the file where the source is a file. `start` is the
-    place of the first among the images of all parts, from 0. `writers` is who wrote each, None where that is not known.
+    place of the first among the images of all parts, from 0.
     """
 
     name: str
@@ -31,7 +31,6 @@ class Part:
     start: int
     measures: Measures
     fitted_measures: Measures
-    writers: NDArray[np.int64] | None = None
 
     @property
     def here(self) -> slice:

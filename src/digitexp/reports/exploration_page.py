@@ -190,21 +190,21 @@ def _copy_rows(exploration: Exploration) -> list[list[str]]:
 def _writer_rows(exploration: Exploration) -> list[list[str]]:
     rows = []
     for part in exploration.parts:
-        if part.writers is not None:
-            counts = np.unique(part.writers, return_counts=True)[1]
+        if part.digits.writers is not None:
+            counts = np.unique(part.digits.writers, return_counts=True)[1]
             each = f"{counts.min()} to {counts.max()}"
             rows.append([part.name, f"{len(counts):,}", f"{np.median(counts):.0f}", each])
     return rows
 
 
 def _shared_writers(exploration: Exploration) -> str:
-    known = [part for part in exploration.parts if part.writers is not None]
+    known = [part for part in exploration.parts if part.digits.writers is not None]
     said = []
     for number, part in enumerate(known):
         for other in known[number + 1 :]:
-            assert part.writers is not None
-            assert other.writers is not None
-            shared = len(np.intersect1d(part.writers, other.writers))
+            assert part.digits.writers is not None
+            assert other.digits.writers is not None
+            shared = len(np.intersect1d(part.digits.writers, other.digits.writers))
             said.append(f"{part.name} and {other.name} share {shared:,} writers" if shared else
                         f"no writer of {other.name} is in {part.name}")  # fmt: skip
     return f"{'; '.join(said).capitalize()}." if said else ""

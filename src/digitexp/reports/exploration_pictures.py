@@ -29,7 +29,7 @@ def draw(exploration: Exploration) -> dict[str, tuple[Figure, str]]:
     for part in exploration.parts:
         drawn[f"samples-{file_name(part)}.png"] = _samples(part)
     drawn["geometry.png"] = _geometry(exploration)
-    written = {part.name: _per_writer(part.writers) for part in exploration.parts if part.writers is not None}
+    written = {part.name: _per_writer(part.digits.writers) for part in exploration.parts if part.digits.writers is not None}
     if written:
         figure = figures.histograms_figure({"images of a writer": written}, "Images of each writer")
         drawn["writers.png"] = figure, "How many images a writer gave, in % of the writers."

@@ -137,7 +137,8 @@ def _sweep(store: Store, parent: Mapping[str, Any], note: str) -> SweepRecord:
 def _run_record(store: Store, run: Any, asked: Mapping[str, Any]) -> RunRecord:
     tags = run.data.tags
     point, seed = json.loads(tags[f"{TAG}point"]), int(run.data.params["seed"])
-    settings = decisive(dict(asked) | point)
+    resolved = {path: run.data.params[path] for path, value in asked.items() if value == "auto" and path in run.data.params}
+    settings = decisive(dict(asked) | resolved | point)
     started = datetime.fromtimestamp(run.info.start_time / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     record = {"signature": tags[f"{TAG}signature"], "trial": int(tags[f"{TAG}trial"]), "seed": seed, "point": point,
               "settings": settings, "started": started, "facts": _facts(store, run)}  # fmt: skip
@@ -154,6 +155,7 @@ def _run_record(store: Store, run: Any, asked: Mapping[str, Any]) -> RunRecord:
         curves=plain["curves"],
         labels={part: found.labels for part, found in predicted.items()},
         read={part: found.probabilities.argmax(axis=1) for part, found in predicted.items()},
+        probabilities={part: found.probabilities for part, found in predicted.items()},
     )
 
 
