@@ -29,8 +29,9 @@ def read(
 ) -> Floats:
     """Probabilities `(n, classes)` float32 of images `(n, 28, 28)`, each read by what was learnt from other images.
 
-    Only the labels of the `learnt` images are learnt from. Images that are `alike` (equal numbers, from 0) are always in
-    the same fold, so that no copy tells of an image. Raises ValueError for fewer than two images.
+    Only the labels of the `learnt` images are learnt from; where there are none, every class is as probable. Images that
+    are `alike` (equal numbers, from 0) are always in the same fold, so that no copy tells of an image. Raises ValueError
+    for fewer than two images.
     """
     from sklearn.kernel_approximation import RBFSampler
     from sklearn.linear_model import Ridge
@@ -72,6 +73,8 @@ def strokes(images: Images) -> Floats:
 
 def _sharpness(scores: Floats, labels: Labels) -> float:
     """One by the temperature under which the labels are most probable."""
+    if not len(labels):
+        return 1.0
 
     def surprise(log: float) -> float:
         return float(-log_softmax(scores * np.exp(log), axis=1)[np.arange(len(labels)), labels].mean())
