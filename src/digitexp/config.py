@@ -33,7 +33,9 @@ NEUTRAL: dict[str, Any] = {
     "data.balance": "natural",
     "data.remove_leakage": False,
     "data.near_duplicates": False,
+    "data.drawn.stroke_width": 0.0,
     "training.class_weights": "none",
+    **{f"training.augmentation.{name}": 0.0 for name in ("rotation", "zoom", "shift", "shear", "brightness")},
 }
 
 
@@ -177,6 +179,9 @@ def present(config: Config) -> dict[str, Any]:
     for section in ("data", "model", "optimizer", "training", "evaluation"):
         kept |= flatten(getattr(config, section), f"{section}.")
     kept["loss"] = config.loss
+    # What a preset stands for decides, not its name.
+    del kept["training.augmentation.preset"]
+    kept |= {f"training.augmentation.{name}": amount for name, amount in config.training.augmentation.amounts.items()}
     absent = {
         path.rpartition(".")[0] for path, value in kept.items() if path.endswith((".units", ".filters")) and value == 0
     }

@@ -254,6 +254,13 @@ def test_one_engine_goes_on_where_the_other_stopped_and_a_lane_may_end_early():
     assert_equal(alone.train(configs[0], SETS, start=begun[0][1]), alone.train(configs[0], SETS))
 
 
+@pytest.mark.slow
+def test_lanes_see_the_images_that_a_network_alone_sees():
+    preset = {"training.augmentation.preset": "rotate_zoom_shift"}
+    configs = [configure(PLAIN | preset, widths) for widths in WIDTHS[:2]]
+    assert_equal(train(configs, FEW)[1], alone.train(configs[1], FEW))
+
+
 def test_what_is_supported():
     assert engines.supported(CONFIG)
     assert not engines.supported(compose(["model=cnn"]))
@@ -262,7 +269,12 @@ def test_what_is_supported():
 
 
 def test_lanes_of_a_bundle_have_one_key_and_those_of_a_stream_one_order_of_images():
-    for path, value in [("training.batch_size", 8), ("optimizer.name", "sgd"), ("model.layer_2.units", 0)]:
+    for path, value in [
+        ("training.batch_size", 8),
+        ("optimizer.name", "sgd"),
+        ("model.layer_2.units", 0),
+        ("training.augmentation.shear", 5),
+    ]:
         assert lanes.key(change(CONFIG, {path: value})) != lanes.key(CONFIG), path
     for path, value in [("seed", 2), ("data.limit", 900)]:
         other = change(CONFIG, {path: value})

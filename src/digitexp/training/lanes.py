@@ -21,6 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from digitexp.data.augmentation import augment
 from digitexp.data.digits import SIDE, Digits
 from digitexp.data.sets import size
 from digitexp.errors import OutOfMemoryError, TrainingError
@@ -108,11 +109,15 @@ def train(
     data = [sets[indices[0]]["train"] for indices in streams]
     epoch, last = start[0].epoch if start else 0, until or configs[0].training.epochs
     with _told():
-        program = Program([configs[index] for index in places], [lanes[index].model for index in places], data)
+        changes = configs[0].training.augmentation
+        augmented = any(changes.amounts.values())
+        program = Program([configs[index] for index in places], [lanes[index].model for index in places], data, augmented)
         while epoch < last and any(lane.outcome is None for lane in lanes):
             epoch += 1
             orders = [_order(seed, epoch, len(digits)) for seed, digits in zip(seeds, data, strict=True)]
-            losses, accuracies = program.epoch(orders, _keys(seeds, epoch))
+            fed = zip(data, seeds, strict=True)
+            images = [augment(digits.images, changes, seed, epoch) for digits, seed in fed] if augmented else None
+            losses, accuracies = program.epoch(orders, _keys(seeds, epoch), images)
             scored = {id(own["val"]): own["val"] for own in sets if "val" in own}
             probabilities = {name: program.predict(digits.images) for name, digits in scored.items()}
             for index, (lane, own) in enumerate(zip(lanes, sets, strict=True)):

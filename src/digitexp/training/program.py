@@ -44,17 +44,25 @@ class Batch(NamedTuple):
 class Program:
     """The networks `models` of `configs`, compiled and built, with the state of their optimizers, and data to train on.
 
-    `streams` are the data of each stream: the first feeds the first networks, and so on. Neighbours with the same loss and
-    activations are computed together, so lanes that are sorted within their stream are faster.
+    `streams` are the data of each stream: the first feeds the first networks, and so on. Where `augmented`, every epoch
+    brings their images anew. Neighbours with the same loss and activations are computed together, so lanes that are sorted
+    within their stream are faster.
     """
 
-    def __init__(self, configs: Sequence[Config], models: Sequence[keras.Model], streams: Sequence[Digits]) -> None:
+    def __init__(
+        self, configs: Sequence[Config], models: Sequence[keras.Model], streams: Sequence[Digits], augmented: bool = False
+    ) -> None:
         self._models, self._lanes, self._streams = models, len(models), len(streams)
         self._batch, self._classes = configs[0].training.batch_size, len(streams[0].classes)
         self._counts = np.array([len(digits) for digits in streams])
         self._losses = [config.loss for config in configs]
         self._activations, self._rates = _by_layer(configs)
-        self._images, self._labels, self._offsets = _pool(streams)
+        unique = list(streams) if augmented else list({id(digits): digits for digits in streams}.values())
+        begins = np.cumsum([0, *map(len, unique)])[:-1]  # of their rows in what is joined
+        shared = dict(zip(map(id, unique), begins, strict=True))
+        self._offsets = begins if augmented else [shared[id(digits)] for digits in streams]
+        self._images = None if augmented else tf.constant(_joined([digits.images for digits in unique]))
+        self._labels = tf.constant(_joined([digits.labels for digits in unique]), tf.int32)
 
         parameters = [list(column) for column in zip(*(model.trainable_variables for model in models), strict=True)]
         self._weights = [tf.Variable(self._fold(p, _stack(column))) for p, column in enumerate(parameters)]
@@ -72,17 +80,20 @@ class Program:
         self._compiled_epoch = tf.function(self._epoch)
         self._compiled_probabilities = tf.function(self._probabilities, jit_compile=True, autograph=False)
 
-    def epoch(self, orders: Sequence[np.ndarray], keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def epoch(
+        self, orders: Sequence[np.ndarray], keys: np.ndarray, images: Sequence[np.ndarray] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Train on every image of every stream once; losses and accuracies, (lanes,) each.
 
         `orders` are the rows of each stream's data in the order of training; `keys` int32 (streams, hidden layers) are the
-        source of the dropout masks of this epoch.
+        source of the dropout masks of this epoch; `images` are those of this epoch, by stream, where they are augmented.
         """
         steps = -(-self._counts.max() // self._batch)
         rows = np.zeros((self._streams, steps * self._batch), np.int32)
         for stream, (order, offset) in enumerate(zip(orders, self._offsets, strict=True)):
             rows[stream, : len(order)] = order + offset
-        loss, correct = self._compiled_epoch(tf.constant(rows), tf.constant(keys, tf.int32))
+        pool = self._images if images is None else tf.constant(_joined(images))
+        loss, correct = self._compiled_epoch(pool, tf.constant(rows), tf.constant(keys, tf.int32))
         counts = np.repeat(self._counts, self._lanes // self._streams)
         return loss.numpy() / counts, correct.numpy() / counts
 
@@ -118,22 +129,22 @@ class Program:
         """What each lane is given by its stream: (streams, ...) as (lanes, ...)."""
         return tf.repeat(of_streams, self._lanes // self._streams, axis=0)
 
-    def _epoch(self, rows: tf.Tensor, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _epoch(self, images: tf.Tensor, rows: tf.Tensor, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         count, equal = int(self._counts.max()), bool(np.ptp(self._counts) == 0)
         whole = count // self._batch * self._batch
         loss, correct = tf.zeros(self._lanes), tf.zeros(self._lanes, tf.int32)
         for first in tf.range(0, whole if equal else rows.shape[1], self._batch):
-            found = self._compiled_step(self._take(rows, first, self._batch, equal), keys)
+            found = self._compiled_step(self._take(images, rows, first, self._batch, equal), keys)
             loss, correct = loss + found[0], correct + found[1]
         if equal and whole < count:
-            found = self._compiled_step(self._take(rows, tf.constant(whole), count - whole, equal), keys)
+            found = self._compiled_step(self._take(images, rows, tf.constant(whole), count - whole, equal), keys)
             loss, correct = loss + found[0], correct + found[1]
         return loss, correct
 
-    def _take(self, rows: tf.Tensor, first: tf.Tensor, size: int, equal: bool) -> Batch:
+    def _take(self, images: tf.Tensor, rows: tf.Tensor, first: tf.Tensor, size: int, equal: bool) -> Batch:
         chosen = tf.ensure_shape(rows[:, first : first + size], [self._streams, size])
         real = None if equal else first + tf.range(size) < self._counts[:, None]
-        return Batch(tf.gather(self._images, chosen), tf.gather(self._labels, chosen), first // self._batch, real)
+        return Batch(tf.gather(images, chosen), tf.gather(self._labels, chosen), first // self._batch, real)
 
     def _step(self, batch: Batch, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Train on one batch of each stream: sums of losses and numbers of images recognised, (lanes,) each."""
@@ -244,13 +255,9 @@ def _real(widths: np.ndarray, layer: int) -> tuple[np.ndarray, np.ndarray]:
     return columns[:, None, :], rows[:, :, None]
 
 
-def _pool(streams: Sequence[Digits]) -> tuple[tf.Tensor, tf.Tensor, list[int]]:
-    """Images and labels of all streams, those that several share held once; and where the rows of each stream begin."""
-    unique = list({id(digits): digits for digits in streams}.values())
-    begins = dict(zip(map(id, unique), np.cumsum([0, *map(len, unique)]), strict=False))
-    images = unique[0].images if len(unique) == 1 else np.concatenate([digits.images for digits in unique])
-    labels = np.concatenate([digits.labels for digits in unique])
-    return tf.constant(images), tf.constant(labels, tf.int32), [int(begins[id(digits)]) for digits in streams]
+def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """One after the other; a single one as it is, without a copy."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _stack(variables: Sequence[keras.Variable | None]) -> np.ndarray:
