@@ -31,11 +31,10 @@ def test_a_block_is_measured_as_it_is(data):
 @pytest.mark.parametrize("width", [1, 2, 3, 4])
 def test_the_width_of_a_long_stroke(width):
     for image in (block(2, 10, 24, width), block(10, 2, width, 24)):
-        # Twice the area by the outline: the two ends of the stroke count, too.
-        assert measure(image).stroke[0] == pytest.approx(width * 24 / (24 + width), rel=0.02)
+        assert measure(image).stroke[0] == pytest.approx(width, rel=0.1)
     grey = (block(2, 10, 24, width + 2) * 0.5).astype(np.uint8)
     grey[:, :, 11 : 11 + width] = block(2, 11, 24, width)[:, :, 11 : 11 + width]
-    assert measure(grey).stroke[0] == pytest.approx((width + 1) * 24 / (25 + width), rel=0.05)  # two halves are one pixel
+    assert measure(grey).stroke[0] == pytest.approx(width + 1, rel=0.15)  # two halves are one pixel
 
 
 def test_what_is_blank_has_no_place():

@@ -34,8 +34,8 @@ def classes_figure(counts: Mapping[str, NDArray[np.int64]], classes: Sequence[st
 
 
 @look
-def histograms_figure(panels: Mapping[str, Mapping[str, NDArray[np.floating]]], title: str) -> Figure:
-    """A panel for each measure, in it the outline of a histogram for each set, in % of its images.
+def histograms_figure(panels: Mapping[str, Mapping[str, NDArray[np.floating]]], title: str, of: str = "images") -> Figure:
+    """A panel for each measure, in it the outline of a histogram for each set, in % of its images, or of whatever there is a number `of`.
 
     NaN is left out; the outermost half per cent of each set may be in the first and last bins.
     """
@@ -57,7 +57,7 @@ def histograms_figure(panels: Mapping[str, Mapping[str, NDArray[np.floating]]], 
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.yaxis.set_major_locator(MaxNLocator(4))
     for row in grid:
-        row[0].set_ylabel("% of the images")
+        row[0].set_ylabel(f"% of the {of}")
     keys = [
         Line2D([], [], color=SERIES[place], linestyle=DASHES[place % len(DASHES)], label=name)
         for place, name in enumerate(names)

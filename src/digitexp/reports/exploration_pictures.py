@@ -31,7 +31,7 @@ def draw(exploration: Exploration) -> dict[str, tuple[Figure, str]]:
     drawn["geometry.png"] = _geometry(exploration)
     written = {part.name: _per_writer(part.digits.writers) for part in exploration.parts if part.digits.writers is not None}
     if written:
-        figure = figures.histograms_figure({"images of a writer": written}, "Images of each writer")
+        figure = figures.histograms_figure({"images of a writer": written}, "Images of each writer", "writers")
         drawn["writers.png"] = figure, "How many images a writer gave, in % of the writers."
     return drawn
 
