@@ -35,7 +35,7 @@ def classes_figure(counts: Mapping[str, NDArray[np.int64]], classes: Sequence[st
 
 @look
 def histograms_figure(panels: Mapping[str, Mapping[str, NDArray[np.floating]]], title: str, of: str = "images") -> Figure:
-    """A panel for each measure, in it the outline of a histogram for each set, in % of its images, or of whatever there is a number `of`.
+    """A panel for each measure, in it the outline of a histogram for each set, in % of its images.
 
     NaN is left out; the outermost half per cent of each set may be in the first and last bins.
     """
