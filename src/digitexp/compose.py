@@ -17,7 +17,7 @@ from digitexp.settings import Cnn, Config, Dense
 
 _INSTALLED = Path(__file__).parent / "conf"
 CONF = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "conf"
-GROUPS = ("data", "model", "training", "sweep")
+GROUPS = ("data", "model", "training", "sweep", "rule")
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:

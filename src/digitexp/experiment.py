@@ -16,8 +16,10 @@ from digitexp.config import change, flatten, to_yaml
 from digitexp.data import sets, sources
 from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.planning import Job, Plan
-from digitexp.reports import answer, exploration_page, pages, pictures, ranking
+from digitexp.reports import answer, audit_pages, claims, exploration_page, pages, pictures, ranking, verdicts
+from digitexp.reports import audit as audits
 from digitexp.reports import exploration as explorations
+from digitexp.reports import front as front_page
 from digitexp.reports import report as reports
 from digitexp.reports.ranking import Row, Scored
 from digitexp.results import Failure, Result
@@ -28,6 +30,7 @@ from digitexp.tracking import store as stores
 from digitexp.tracking.reader import Recorded
 from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import Store, open_store
+from digitexp.training.engines import resolve
 from digitexp.watch import Watch
 
 # `runs` and `search` bring TensorFlow along, which takes seconds: they are imported where they are used.
@@ -93,7 +96,7 @@ def _refit(sweep: Plan, outcome: Outcome, watch: Watch | None) -> str | None:
         "search.refit": False,
         "tracking.runs": None,
     }
-    whole = {"data.validation": 0.0, "search.objective": None}
+    whole = {"data.validation": 0.0, "data.folds": None, "data.fold": 1, "search.objective": None}
     config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
     refitted = run(planning.plan(config), "The winner, trained on training and validation images", watch)
     store = open_store(config.tracking.uri)
@@ -129,7 +132,9 @@ def report(config: Config) -> Reported:
         sweep = reader.sweep(store, config.search.name, _question(config))
     gathered = reports.gather(sweep)
     models = [file.stem for file in sorted((CONF / "model").glob("*.yaml"))]
-    files = pages.write(gathered, _folder(config, sweep), models)
+    folder = _folder(config, sweep)
+    evidence = verdicts.judge(gathered, claims.read(Path(config.report.folder), sweep.name), config.rule)
+    files = pages.write(gathered, folder, models, evidence)
     if store:
         recorder.log_report(store, sweep.parent, files)
     return Reported(answer.answer(gathered), files, sweep.note)
@@ -170,10 +175,24 @@ def _explore_command(config: Config) -> str:
     return shlex.join(["python", "-m", "digitexp", "explore", f"data={config.data.name}", *words, *skipped])
 
 
+def audit(config: Config) -> Reported:
+    """Judge the reported numbers in the folder of the reports by themselves. Raises DataError when there are none."""
+    folder = Path(config.report.folder)
+    found = audits.audit(claims.read_all(folder), config.rule)
+    return Reported(audit_pages.summary(found), audit_pages.write(found, config.rule, folder / audit_pages.FOLDER), "")
+
+
+def front(config: Config) -> Reported:
+    """Write the table of claims anew into the file `report.readme`, from the files in the folder of the reports."""
+    file, folder = Path(str(config.report.readme)), Path(config.report.folder)
+    front_page.write(file, folder, config.rule)
+    return Reported(f"The table of claims in {file} says what the files in {folder} say.", [file], "")
+
+
 def _question(config: Config) -> str | None:
     """The question that is asked, if it can be told: its data may lie on another machine."""
     try:
-        return question(config, sources.source_digests(config.data))
+        return question(resolve(config), sources.source_digests(config.data))
     except DigitexpError:
         return None
 

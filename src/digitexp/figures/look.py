@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import Literal
 
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
 
 INK, GREY, PALE = "#222222", "#6b6b6b", "#d9d9d9"
@@ -14,6 +14,7 @@ OF_SET = {
     "train": BLUE, "val": ORANGE, "test": GREEN, "drawn": PURPLE, "kaggle": "#e69f00", "kaggle_stand_in": "#e69f00",
 }  # fmt: skip
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, "#e69f00", "#56b4e9", "#000000", "#8a6d3b")  # for lines that are settings
+SHADES = colormaps["viridis"]
 PAGE = 5.4  # inches: on a phone, letters of 10 points are then still 7 pixels high
 
 look = rc_context(

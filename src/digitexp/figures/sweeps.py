@@ -5,16 +5,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from digitexp.figures.look import BLUE, GREY, OF_SET, PAGE, SERIES, empty, look
-
-SHADES = colormaps["viridis"]
+from digitexp.figures.look import BLUE, GREY, OF_SET, PAGE, SERIES, SHADES, empty, look
 
 
 @look
