@@ -21,7 +21,6 @@ ROOMS = {
     "training": {"keras", "tensorflow"},
     "evaluation": {"scipy", "sklearn"},
     "figures": {"matplotlib"},
-    "effects": {"matplotlib"},
     "results": set(),
     "runs": set(),
     "planning": set(),
