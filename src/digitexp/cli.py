@@ -151,7 +151,8 @@ def reproduce(config: Config) -> int:
 VERBS: dict[str, Callable[[Config], int]] = {
     "run": run, "plan": plan, "report": report, "reproduce": reproduce, "ui": ui, "draw": draw, "promote": promote,
 }  # fmt: skip
-SUBJECTS = {"reproduce": "reproduce.run", "promote": "promote.model"}  # the setting that a word without "=" after the verb is the value of
+# The setting that a word without "=" after the verb is the value of.
+SUBJECTS = {"reproduce": "reproduce.run", "promote": "promote.model"}
 
 
 def _show_plan(config: Config, question: str) -> planning.Plan:
