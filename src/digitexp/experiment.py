@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ from digitexp.watch import Watch
 
 # `runs` and `search` bring TensorFlow along, which takes seconds: they are imported where they are used.
 if TYPE_CHECKING:
+    from digitexp.recognise.submission import Submission
     from digitexp.search.loop import Trial
 
 
@@ -172,6 +173,16 @@ def front(config: Config) -> Reported:
     file, folder = Path(str(config.report.readme)), Path(config.report.folder)
     front_page.write(file, folder, config.rule)
     return Reported(f"The table of claims in {file} says what the files in {folder} say.", [file], "")
+
+
+def submit(config: Config) -> "Submission":
+    """Write `submit.file` from `submit.models`; what its images were used for before is told by the networks' own runs."""
+    from digitexp.recognise import submission
+
+    def settings_of(run: str) -> dict[str, Any]:
+        return reader.settings(open_store(config.tracking.uri), run)
+
+    return submission.submit(config, settings_of)
 
 
 def _question(config: Config) -> str | None:

@@ -484,6 +484,31 @@ class Promote:
 
 
 @dataclass
+class Predict:
+    """`digitexp predict IMAGE...`: the network that reads, where its files go, and below which probability it says "?"."""
+
+    model: str = MISSING
+    folder: str = MISSING
+    confidence: float = MISSING
+    debug: bool = MISSING
+
+    def check(self, at: str) -> None:
+        require(0 <= self.confidence < 1, f"{at}.confidence", self.confidence, "a probability from 0 to below 1")
+
+
+@dataclass
+class Submit:
+    """`digitexp submit`: the networks whose probabilities are averaged, and the file that is written."""
+
+    models: list[str] = MISSING
+    file: str = MISSING
+
+    def check(self, at: str) -> None:
+        require(len(self.models) >= 1, f"{at}.models", self.models, "a list of one network or several")
+        require(self.file.endswith(".csv"), f"{at}.file", self.file, "a file that ends in .csv")
+
+
+@dataclass
 class Config:
     """All settings of one run, and of the sweep that it belongs to."""
 
@@ -503,6 +528,8 @@ class Config:
     reproduce: Reproduce = MISSING
     promote: Promote = MISSING
     draw: Draw = MISSING
+    predict: Predict = MISSING
+    submit: Submit = MISSING
 
     @property
     def experiment(self) -> str:
