@@ -30,6 +30,7 @@ ROOMS = {
     "reports": {"jinja2", "matplotlib"},
     "recognise": {"fastapi", "pydantic", "cv2", "PIL", "uvicorn", "keras"},
     "experiment": set(),
+    "reproduction": set(),
     "quiet": set(),
     "screen": {"rich"},
     "cli": {"hydra", "omegaconf"},

@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if {"-sc", "--shell-completion"} & set(words) and _completed():
             return DONE
         verb = _verb(words)
+        words = _subject(verb, words)
         call = partial(predict, paths=_paths(words)) if verb == "predict" else VERBS[verb]
         with nullcontext() if verbose else quiet():
             return _with_settings(call, words)
@@ -90,10 +91,16 @@ def ui(config: Config) -> int:
 
 
 def report(config: Config) -> int:
-    """Write the report of a recorded sweep, by default the newest, into experiments/."""
+    """Write the report of a recorded sweep, by default the newest, into experiments/; or an audit, or a comparison."""
     from digitexp import experiment
 
-    screen.show_report(experiment.report(config))
+    asked = config.report
+    chosen = experiment.audit if asked.audit else experiment.front if asked.readme else experiment.report
+    if asked.compare:
+        from digitexp import reproduction
+
+        chosen = reproduction.pair
+    screen.show_report(chosen(config))
     return DONE
 
 
@@ -133,6 +140,30 @@ def promote(config: Config) -> int:
     return DONE
 
 
+def explore(config: Config) -> int:
+    """Look at the data: classes, pixels, geometry, copies, suspicious labels; a page, into explorations/."""
+    from digitexp import experiment
+
+    gc.freeze()
+    gc.enable()
+    with screen.doing() as say:
+        explored = experiment.explore(config, say)
+    screen.show_explored(explored)
+    return DONE
+
+
+def reproduce(config: Config) -> int:
+    """Train a recorded run again, by its id or signature, and show what differs."""
+    if not config.reproduce.run:
+        raise ConfigError("reproduce: needs a run; type digitexp reproduce RUN, its id in the store or its signature.")
+    from digitexp import reproduction
+
+    screen.show_training(config.reproduce.run)
+    found = reproduction.again(config, config.reproduce.run)
+    screen.show_again(found)
+    return SOME_FAILED if found.verdict == reproduction.DIFFERENT else DONE
+
+
 def predict(config: Config, paths: Sequence[str] = ()) -> int:
     """Read the digits in images: predict IMAGE..., a folder of them, or - for standard input."""
     if not paths:
@@ -160,17 +191,11 @@ def submit(config: Config) -> int:
 
 
 VERBS: dict[str, Callable[[Config], int]] = {
-    "run": run, "plan": plan, "report": report, "ui": ui, "draw": draw, "promote": promote, "predict": predict,
-    "submit": submit,
+    "run": run, "plan": plan, "report": report, "reproduce": reproduce, "explore": explore, "ui": ui, "draw": draw,
+    "promote": promote, "predict": predict, "submit": submit,
 }  # fmt: skip
-
-
-def _as_model(words: Sequence[str]) -> list[str]:
-    """`promote SWEEP` and `promote models:/NAME@ALIAS` as settings."""
-    return [f"{'promote.model' if word.startswith('models:') else 'search.name'}={compose.typed(word)}" for word in words]
-
-
-NAMED: dict[str, Callable[[Sequence[str]], list[str]]] = {"promote": _as_model}  # what words after a verb are as settings
+# The setting that a word without "=" after the verb is the value of.
+SUBJECTS = {"reproduce": "reproduce.run", "promote": "promote.model"}
 
 
 def _show_plan(config: Config, question: str) -> planning.Plan:
@@ -190,16 +215,19 @@ def _show_plan(config: Config, question: str) -> planning.Plan:
 def _verb(words: list[str]) -> str:
     """The verb, taken out of the words; `run` when there is none."""
     if words and words[0] in VERBS:
-        verb = words.pop(0)
-        plain = [word for word in words if "=" not in word and not word.startswith(("-", "~"))]
-        if verb in NAMED:
-            words[:] = [word for word in words if word not in plain] + NAMED[verb](plain)
-        return verb
+        return words.pop(0)
     for word in words if not any(word.startswith("-") for word in words) else ():
         if "=" not in word and not word.startswith(("-", "~")):
             raise ConfigError(f"{word}: is no verb and no setting; verbs are {', '.join(VERBS)}, settings are typed as in "
                               f"training.epochs=3.{nearest(word, VERBS)}")  # fmt: skip
     return "run"
+
+
+def _subject(verb: str, words: list[str]) -> list[str]:
+    """`reproduce RUN` as `reproduce reproduce.run=RUN`."""
+    if verb in SUBJECTS and words and "=" not in words[0] and words[0][0] not in "-+~":
+        return [f"{SUBJECTS[verb]}={compose.typed(words[0])}", *words[1:]]
+    return words
 
 
 def _paths(words: list[str]) -> list[str]:

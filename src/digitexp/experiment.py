@@ -1,6 +1,7 @@
 """The one place where all rooms meet: a question is searched, run, tracked and ranked, and its best network kept."""
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,12 +11,15 @@ import numpy as np
 import pandas as pd
 
 from digitexp import planning
-from digitexp.compose import CONF
-from digitexp.config import change, to_yaml
+from digitexp.compose import CONF, compose
+from digitexp.config import change, flatten, to_yaml
 from digitexp.data import sets, sources
 from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.planning import Job, Plan
-from digitexp.reports import answer, pages, pictures, ranking
+from digitexp.reports import answer, audit_pages, claims, exploration_page, pages, pictures, ranking, verdicts
+from digitexp.reports import audit as audits
+from digitexp.reports import exploration as explorations
+from digitexp.reports import front as front_page
 from digitexp.reports import report as reports
 from digitexp.reports.ranking import Row, Scored
 from digitexp.results import Failure, Result
@@ -26,6 +30,7 @@ from digitexp.tracking import store as stores
 from digitexp.tracking.reader import Recorded
 from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import Store, open_store
+from digitexp.training.engines import resolve
 from digitexp.watch import Watch
 
 # `runs` and `search` bring TensorFlow along, which takes seconds: they are imported where they are used.
@@ -92,7 +97,7 @@ def _refit(sweep: Plan, outcome: Outcome, watch: Watch | None) -> str | None:
         "search.refit": False,
         "tracking.runs": None,
     }
-    whole = {"data.validation": 0.0, "search.objective": None}
+    whole = {"data.validation": 0.0, "data.folds": None, "data.fold": 1, "search.objective": None}
     config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
     refitted = run(planning.plan(config), "The winner, trained on training and validation images", watch)
     store = open_store(config.tracking.uri)
@@ -128,7 +133,9 @@ def report(config: Config) -> Reported:
         sweep = reader.sweep(store, config.search.name, _question(config))
     gathered = reports.gather(sweep)
     models = [file.stem for file in sorted((CONF / "model").glob("*.yaml"))]
-    files = pages.write(gathered, _folder(config, sweep), models)
+    folder = _folder(config, sweep)
+    evidence = verdicts.judge(gathered, claims.read(Path(config.report.folder), sweep.name), config.rule)
+    files = pages.write(gathered, folder, models, evidence)
     if store:
         recorder.log_report(store, sweep.parent, files)
     return Reported(answer.answer(gathered), files, sweep.note)
@@ -144,15 +151,65 @@ class Promoted:
 
 
 def promote(config: Config) -> Promoted:
-    """Move the alias `champion` to the network `promote.model`, or to the best one of the sweep. Raises TrackingError."""
-    if config.promote.model is None and config.search.name is None:
+    """Move the alias `champion` to a network, or to the best one of a sweep. Raises ConfigError, TrackingError."""
+    asked = config.promote.model or config.search.name
+    if asked is None:
         raise ConfigError("promote: found no network to promote; type digitexp promote SWEEP, or models:/NAME@ALIAS.")
-    chosen = config.promote.model or f"models:/{registry.model_name(str(config.search.name))}@{registry.ALIAS}"
+    chosen = asked if asked.startswith("models:") else f"models:/{registry.model_name(asked)}@{registry.ALIAS}"
     if not stores.exists(config.tracking.uri):
         raise TrackingError(f"promote: there is no store at {stores.resolve(config.tracking.uri)} yet; "
                             "type digitexp +sweep=NAME first.")  # fmt: skip
     address, before = registry.promote(open_store(config.tracking.uri), chosen)
     return Promoted(address, chosen, before)
+
+
+@dataclass(frozen=True)
+class Explored:
+    """A look at the data: what stands out, the files, and the id of the run that has them."""
+
+    summary: str
+    files: Sequence[Path]
+    run: str
+
+
+def explore(config: Config, say: Callable[[str], None] = lambda text: None) -> Explored:
+    """Look at the data, and write what there is to see into its folder in `explore.folder` and into the store.
+
+    `say` is told what is being done. Needs no TensorFlow. Raises DataError.
+    """
+    exploration = explorations.gather(config.data, config.explore.labels, say)
+    drawn = "" if config.data.drawn.source == "none" else "-drawn"
+    name = f"{config.data.name}{drawn}"
+    say("drawing the figures")
+    files = exploration_page.write(exploration, Path(config.explore.folder, name), _explore_command(config))
+    say("writing to MLflow")
+    store = open_store(config.tracking.uri)
+    run_id = recorder.log_exploration(store, config, name, exploration_page.measured(exploration), files)
+    return Explored(exploration_page.summary(exploration), files, run_id)
+
+
+def _explore_command(config: Config) -> str:
+    """What to type for this look: the settings that are not those of the data's own file."""
+    usual = flatten(compose([f"data={config.data.name}"]).data, "data.")
+    chosen = {path: value for path, value in flatten(config.data, "data.").items() if value != usual[path]}
+    words = [f"{path}={'null' if value is None else str(value).lower() if isinstance(value, bool) else value}"
+             for path, value in chosen.items()]  # fmt: skip
+    skipped = [] if config.explore.labels else ["explore.labels=false"]
+    return shlex.join(["python", "-m", "digitexp", "explore", f"data={config.data.name}", *words, *skipped])
+
+
+def audit(config: Config) -> Reported:
+    """Judge the reported numbers in the folder of the reports by themselves. Raises DataError when there are none."""
+    folder = Path(config.report.folder)
+    found = audits.audit(claims.read_all(folder), config.rule)
+    return Reported(audit_pages.summary(found), audit_pages.write(found, config.rule, folder / audit_pages.FOLDER), "")
+
+
+def front(config: Config) -> Reported:
+    """Write the table of claims anew into the file `report.readme`, from the files in the folder of the reports."""
+    file, folder = Path(str(config.report.readme)), Path(config.report.folder)
+    front_page.write(file, folder, config.rule)
+    return Reported(f"The table of claims in {file} says what the files in {folder} say.", [file], "")
 
 
 def submit(config: Config) -> "Submission":
@@ -168,7 +225,7 @@ def submit(config: Config) -> "Submission":
 def _question(config: Config) -> str | None:
     """The question that is asked, if it can be told: its data may lie on another machine."""
     try:
-        return question(config, sources.source_digests(config.data))
+        return question(resolve(config), sources.source_digests(config.data))
     except DigitexpError:
         return None
 

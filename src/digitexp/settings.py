@@ -478,7 +478,7 @@ class Draw:
 
 @dataclass
 class Promote:
-    """`digitexp promote SWEEP`: the best network of that sweep, or the one at the address `model`."""
+    """`digitexp promote SWEEP`, or the address of a network."""
 
     model: Optional[str] = MISSING
 
@@ -509,6 +509,14 @@ class Submit:
 
 
 @dataclass
+class Explore:
+    """`digitexp explore`: the folder in which each data set has its own; whether suspicious labels are looked for."""
+
+    folder: str = MISSING
+    labels: bool = MISSING
+
+
+@dataclass
 class Config:
     """All settings of one run, and of the sweep that it belongs to."""
 
@@ -525,6 +533,7 @@ class Config:
     ui: Ui = MISSING
     rule: Rule = MISSING
     report: Report = MISSING
+    explore: Explore = MISSING
     reproduce: Reproduce = MISSING
     promote: Promote = MISSING
     draw: Draw = MISSING

@@ -112,9 +112,24 @@ class Components(NamedTuple):
 def components(difference: NDArray[np.float64]) -> Components:
     """The variance components of a table `(seeds, images)` of two or more each, negative ones set to 0."""
     seeds, images = difference.shape
-    squares, adds = _squares(difference)
-    of_images, of_seeds = np.where(adds, squares[:2] - squares[2], 0.0)
-    return Components(float(of_images / seeds), float(of_seeds / images), float(squares[2]))
+    mean, of_seed, of_image = difference.mean(), difference.mean(axis=1), difference.mean(axis=0)
+    rest = float(np.sum((difference - of_seed[:, None] - of_image + mean) ** 2)) / ((seeds - 1) * (images - 1))
+    squares = np.array([seeds * of_image.var(ddof=1), images * of_seed.var(ddof=1)])  # mean squares
+    # Rounding must not decide whether images and seeds add anything to the rest.
+    adds = np.where(squares > rest * (1 + 1e-9), squares - rest, 0.0)
+    return Components(float(adds[0] / seeds), float(adds[1] / images), rest)
+
+
+def error(parts: Components, seeds: float, images: float) -> tuple[float, float]:
+    """The standard error of the mean of a table of so many seeds and images, and its degrees of freedom (Satterthwaite)."""
+    of = np.array([seeds * parts.images, images * parts.seeds])
+    squares = np.append(of + parts.rest, parts.rest)
+    adds = of > 0
+    weights = np.append(adds, 1 - adds.sum())  # the rest, and what images and seeds add to it
+    freedom = np.array([images - 1, seeds - 1, (seeds - 1) * (images - 1)])
+    variance = weights @ squares
+    spread = np.sum((weights * squares) ** 2 / freedom)
+    return float(np.sqrt(variance / (seeds * images))), float(variance**2 / spread)
 
 
 def difference(a: Setting, b: Setting, confidence: float = 0.95) -> Interval:
@@ -127,38 +142,17 @@ def difference(a: Setting, b: Setting, confidence: float = 0.95) -> Interval:
     if images < 2 or np.ptp(apart) == 0:  # no spread to measure: one more image could be read by either alone
         return Interval(mean - 1 / max(images, 1), mean + 1 / max(images, 1))
     if seeds == 1:
-        error, freedom = float(apart.std(ddof=1)) / np.sqrt(images), float(images - 1)
+        spread, freedom = float(apart.std(ddof=1)) / float(np.sqrt(images)), float(images - 1)
     else:
-        error, freedom = _error(apart)
-    half = float(stats.t.ppf((1 + confidence) / 2, freedom) * error)
+        spread, freedom = error(components(apart), seeds, images)
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom) * spread)
     return Interval(mean - half, mean + half)
 
 
 def _crossed(difference: NDArray[np.float64]) -> float:
     """Two-sided p-value that the mean of a table `(seeds, images)` is not 0, rows and columns both random."""
-    error, freedom = _error(difference)
-    return float(2 * stats.t.sf(abs(difference.mean()) / error, freedom))
-
-
-def _error(difference: NDArray[np.float64]) -> tuple[float, float]:
-    """The standard error of the mean of a table `(seeds, images)`, and its degrees of freedom (Satterthwaite)."""
-    seeds, images = difference.shape
-    squares, adds = _squares(difference)
-    freedom = np.array([images - 1, seeds - 1, (seeds - 1) * (images - 1)])
-    weights = np.append(adds, 1 - adds.sum())  # the rest, and what images and seeds add to it
-    variance = weights @ squares
-    return float(np.sqrt(variance / difference.size)), float(variance**2 / np.sum((weights * squares) ** 2 / freedom))
-
-
-def _squares(difference: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The mean squares of images, of seeds and of what neither explains; whether images and seeds add to the last."""
-    seeds, images = difference.shape
-    mean, of_seed, of_image = difference.mean(), difference.mean(axis=1), difference.mean(axis=0)
-    rest = difference - of_seed[:, None] - of_image + mean
-    squares = np.array(
-        [seeds * of_image.var(ddof=1), images * of_seed.var(ddof=1), np.sum(rest**2) / ((seeds - 1) * (images - 1))]
-    )
-    return squares, squares[:2] > squares[2] * (1 + 1e-9)  # rounding must not decide whether they add anything
+    spread, freedom = error(components(difference), *difference.shape)
+    return float(2 * stats.t.sf(abs(difference.mean()) / spread, freedom))
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:

@@ -78,23 +78,20 @@ def correlation(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[f
 
 
 def correlation_of_settings(
-    pairs: list[list[tuple[float, float]]], confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+    pairs: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> tuple[float, Interval]:
-    """Spearman's rank correlation over all runs, `pairs` by setting, and its interval from settings drawn anew.
+    """Spearman's rank correlation over all runs, `pairs` `(settings, seeds, 2)`, and its interval from settings drawn anew.
 
     The runs of a setting are alike, so drawing runs would take one setting for several. Fewer than four settings, or no
     spread: (NaN, (-1, 1)).
     """
-    table = [np.array(setting, dtype=float).reshape(-1, 2) for setting in pairs]
-    r = correlation(*np.concatenate(table).T)[0] if table else math.nan
-    if len(table) < 4 or math.isnan(r):
+    table = np.asarray(pairs, dtype=float)
+    if len(table) < 4 or math.isnan(correlation(*table.reshape(-1, 2).T)[0]):
         return math.nan, Interval(-1.0, 1.0)
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(resamples):
-        drawn = np.concatenate([table[place] for place in rng.integers(len(table), size=len(table))])
-        ranks = stats.rankdata(drawn, axis=0)
-        if np.all(np.ptp(ranks, axis=0) > 0):
-            found.append(np.corrcoef(ranks.T)[0, 1])
+    drawn = table[np.random.default_rng(seed).integers(len(table), size=(resamples, len(table)))]
+    ranks = stats.rankdata(drawn.reshape(resamples, -1, 2), axis=1)
+    apart = ranks - ranks.mean(axis=1, keepdims=True)
+    spread = np.sqrt(np.prod(np.sum(apart**2, axis=1), axis=1))
+    found = np.prod(apart, axis=2).sum(axis=1)[spread > 0] / spread[spread > 0]
     low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return r, Interval(float(low), float(high))
+    return correlation(*table.reshape(-1, 2).T)[0], Interval(float(low), float(high))

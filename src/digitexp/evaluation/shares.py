@@ -33,7 +33,7 @@ def interval(setting: Shares, confidence: float = 0.95) -> Interval:
     mean = float(np.mean(accuracies))
     binomial = mean * (1 - mean)
     n = binomial / (binomial / images + np.var(accuracies, ddof=1) / len(accuracies)) if binomial else images
-    return score(mean, n, confidence)
+    return score(mean, float(n), confidence)
 
 
 def unpaired(a: Shares, b: Shares) -> float:
@@ -67,6 +67,15 @@ def against_best(settings: Sequence[Shares]) -> list[float]:
     others = [i for i in range(len(settings)) if i != best]
     adjusted = dict(zip(others, holm([unpaired(settings[i], settings[best]) for i in others]), strict=True))
     return [float(adjusted.get(i, 1.0)) for i in range(len(settings))]
+
+
+def further_seed(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
+    """Where one more seed of the same setting would lie: Student's prediction interval; None of a single seed."""
+    if len(values) < 2:
+        return None
+    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) * np.sqrt(1 + 1 / len(values))
+    half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * spread)
+    return Interval(mean - half, mean + half)
 
 
 def variances(setting: Shares) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -5,16 +5,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from digitexp.evaluation.compare import ALPHA, Interval, Setting, components, score, stack
+from digitexp.evaluation.compare import ALPHA, Interval, Setting, components, error, score, stack
 from digitexp.evaluation.counts import POWER
 from digitexp.evaluation.shares import Shares, variances
 
 MOST = 10**7  # seeds or images; beyond it, no number is worth saying
 
-# A variance of the mean difference and its degrees of freedom, given how many times as many seeds and images there are.
+# The standard error of the mean difference and its degrees of freedom, with so many times as many seeds and images.
 Spread = Callable[[float, float], tuple[float, float]]
 
 
@@ -57,13 +56,10 @@ def further(a: Setting, b: Setting, alpha: float = ALPHA, power: float = POWER) 
         disagree = float(np.mean(apart != 0))
         z = stats.norm.isf(alpha / 2) * math.sqrt(disagree) + stats.norm.ppf(power) * math.sqrt(disagree - mean**2)
         return Further(None, max(math.ceil((z / mean) ** 2) - images, 1))
-    squares = components(apart)
+    parts = components(apart)
 
     def spread(more_seeds: float, more_images: float) -> tuple[float, float]:
-        i, s = images * more_images, seeds * more_seeds
-        parts = np.array([squares.images / i, squares.seeds / s, squares.rest / (i * s)])
-        freedom = np.array([i - 1, s - 1, (i - 1) * (s - 1)])
-        return float(parts.sum()), float(parts.sum() ** 2 / np.sum(parts**2 / freedom))
+        return error(parts, seeds * more_seeds, images * more_images)
 
     return _further(abs(mean), spread, seeds, images, alpha, power)
 
@@ -77,27 +73,19 @@ def further_shares(a: Shares, b: Shares, alpha: float = ALPHA, power: float = PO
     (first, freedom_a), (second, freedom_b) = variances(a), variances(b)
 
     def spread(more_seeds: float, more_images: float) -> tuple[float, float]:
-        parts: NDArray[np.float64] = np.concatenate([_scaled(first, more_images, more_seeds), _scaled(second, more_images, more_seeds)])
-        freedom = np.concatenate([_scaled_freedom(freedom_a, more_images, more_seeds), _scaled_freedom(freedom_b, more_images, more_seeds)])
-        return float(parts.sum()), float(parts.sum() ** 2 / np.sum(parts**2 / freedom))
+        times = np.array([more_images, more_seeds])  # of images, and of seeds where there are several
+        parts = np.concatenate([part / times[: len(part)] for part in (first, second)])
+        freedom = np.concatenate([(part + 1) * times[: len(part)] - 1 for part in (freedom_a, freedom_b)])
+        return float(np.sqrt(parts.sum())), float(parts.sum() ** 2 / np.sum(parts**2 / freedom))
 
     found = _further(mean, spread, seeds, images, alpha, power)
     return found if seeds > 1 else Further(None, found.images)
 
 
-def _scaled(parts: NDArray[np.float64], images: float, seeds: float) -> NDArray[np.float64]:
-    """Variances from images and, where there are several, from seeds, with so many times as many of them."""
-    return parts / np.array([images, seeds])[: len(parts)]
-
-
-def _scaled_freedom(freedom: NDArray[np.float64], images: float, seeds: float) -> NDArray[np.float64]:
-    return (freedom + 1) * np.array([images, seeds])[: len(freedom)] - 1
-
-
 def _further(mean: float, spread: Spread, seeds: int, images: int, alpha: float, power: float) -> Further:
     def enough(more_seeds: float, more_images: float) -> bool:
-        variance, freedom = spread(more_seeds, more_images)
-        return mean / math.sqrt(variance) >= stats.t.isf(alpha / 2, freedom) + stats.t.ppf(power, freedom)
+        error_of_mean, freedom = spread(more_seeds, more_images)
+        return mean / error_of_mean >= stats.t.isf(alpha / 2, freedom) + stats.t.ppf(power, freedom)
 
     return Further(
         _least(lambda more: enough((seeds + more) / seeds, 1.0)),

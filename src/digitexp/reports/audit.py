@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from digitexp.evaluation import compare, counts
 from digitexp.evaluation.compare import Interval
 from digitexp.evaluation.counts import Count
-from digitexp.reports.claims import DIRECTED, Claim, Comparison, Number, Point, Reported
+from digitexp.reports.claims import DIRECTED, Claim, Comparison, Number, Reported
 from digitexp.settings import Rule
 
 STANDS, NOT, OPPOSED, NOTHING = "stands", "does not stand", "is contradicted", "no counts reported"
@@ -152,7 +152,8 @@ def _uncorrelated(reported: Reported, claim: Claim, rule: Rule) -> Opinion:
         other = next((one for one in reported.numbers if one.id == number.id and one.metric == claim.right), None)
         if number.metric == claim.left and other and number.value is not None and other.value is not None:
             pairs[number.value, other.value, number.model] = (number.value, other.value)
-    r, (low, high), p = counts.correlation(*zip(*pairs.values(), strict=True)) if pairs else (math.nan, Interval(-1, 1), 1.0)
+    listed = list(pairs.values())
+    r, (low, high), p = counts.correlation([a for a, _ in listed], [b for _, b in listed])
     why = f"rank correlation {r:.2f} ({low:.2f} to {high:.2f}; p {_shown(p)}) over {len(pairs)} reported networks"
     if -rule.correlation < low and high < rule.correlation:
         return Opinion(claim, STANDS, [], why)
@@ -170,8 +171,12 @@ def _count(number: Number | float) -> Count:
 
 
 def _slips(numbers: Sequence[Number]) -> list[Slip]:
-    found = [Slip(number, text) for number in numbers for text in (_rounding(number), _percent(number), _loss(number, numbers))
-             if text]  # fmt: skip
+    found = [
+        Slip(number, text)
+        for number in numbers
+        for text in (_rounding(number), _percent(number), _loss(number, numbers))
+        if text
+    ]
     return found + _twice(numbers)
 
 
@@ -204,7 +209,8 @@ def _loss(number: Number, numbers: Sequence[Number]) -> str:
     """A loss that is lower than so many misread images allow."""
     if number.metric != "test/loss" or number.value is None:
         return ""
-    accuracy = next((one for one in numbers if (one.id, one.sweep, one.metric) == (number.id, number.sweep, "test/accuracy")), None)
+    same = [one for one in numbers if (one.id, one.sweep) == (number.id, number.sweep)]
+    accuracy = next((one for one in same if one.metric == "test/accuracy"), None)
     loss = number.point.get("loss", "categorical_crossentropy")
     least = _LEAST_LOSS.get(loss)
     if accuracy is None or accuracy.value is None or least is None:
@@ -212,8 +218,8 @@ def _loss(number: Number, numbers: Sequence[Number]) -> str:
     bound = (1 - accuracy.value) * least
     if number.value >= bound:
         return ""
-    return (f"a test accuracy of {accuracy.text} leaves a {loss.replace('_', ' ')} of at least {bound:.4f}, since the true class of a misread image "
-            f"has a probability of 1/2 at most; reported is {number.text}")  # fmt: skip
+    return (f"a test accuracy of {accuracy.text} leaves a {loss.replace('_', ' ')} of at least {bound:.4f}, since the true "
+            f"class of a misread image has a probability of 1/2 at most; reported is {number.text}")  # fmt: skip
 
 
 def _twice(numbers: Sequence[Number]) -> list[Slip]:
@@ -227,10 +233,3 @@ def _twice(numbers: Sequence[Number]) -> list[Slip]:
              f"({', '.join(one.id for one in same)}): one network, or a coincidence, so these comparisons share its luck")
         for same in seen.values() if len({one.sweep for one in same}) > 1 and same[0].count
     ]  # fmt: skip
-
-
-def point_text(point: Point | float) -> str:
-    """A setting as it is typed, or the number that stands in its place."""
-    if isinstance(point, float):
-        return f"chance {point:g}"
-    return " ".join(f"{path}={value}" for path, value in point.items())

@@ -53,7 +53,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a source concludes: of a metric, in its wording. Its comparisons are empty where it is about no setting of ours."""
+    """What a source concludes of a metric, in its wording."""
 
     sweep: str
     id: str
@@ -65,7 +65,7 @@ class Claim:
 
     @property
     def comparisons(self) -> list[Comparison]:
-        """A claim holds when all of its comparisons do: "between" is two for each setting on its left."""
+        """A claim holds when all of these do: "between" is two for each setting on its left; none of what is no setting."""
         left, right = _points(self.left), _points(self.right)
         chance = re.fullmatch(r"chance ([\d.]+)", self.right)
         if chance and left:
@@ -78,7 +78,8 @@ class Claim:
         return [Comparison(point, self.relation, other) for point in left for other in right]
 
     def __str__(self) -> str:
-        return f"{self.left} {self.relation} {self.right}"
+        path, equals, _ = self.left.partition("=")
+        return f"{self.left} {self.relation} {self.right.removeprefix(path + equals)}".replace(",", ", ")
 
 
 @dataclass(frozen=True)
@@ -94,16 +95,20 @@ class Reported:
 
 
 def read(folder: Path, sweep: str) -> Reported:
-    """What was reported about a sweep: in its own folder, else in that of the sweep under `reported/` of its name."""
+    """What was reported about a sweep: in its own folder, else in that of the sweep under `reported/` of its name.
+
+    To it come the claims in `reported/all`, which are about every sweep.
+    """
     for place in (folder / sweep, folder / "reported" / sweep):
         if (place / NUMBERS).exists() or (place / CLAIMS).exists():
-            return _read(place)
+            own = _read(place)
+            return Reported(own.numbers, [*own.claims, *_read(folder / "reported" / "all").claims])
     return Reported()
 
 
 def read_all(folder: Path) -> Reported:
     """Everything that was reported, sweep by sweep. Raises DataError when there is nothing."""
-    places = sorted({file.parent for name in (NUMBERS, CLAIMS) for file in folder.rglob(name) if file.parent.name != "audit"})
+    places = sorted({file.parent for name in (NUMBERS, CLAIMS) for file in folder.rglob(name)})
     if not places:
         raise DataError(f"report.audit=true: found no {NUMBERS} or {CLAIMS} in {folder}; allowed is a folder with some; "
                         "type report.folder=FOLDER.")  # fmt: skip
@@ -114,6 +119,13 @@ def read_all(folder: Path) -> Reported:
 def same(a: Point, b: Point) -> bool:
     """Whether two points are the same setting: 0 is 0.0."""
     return a.keys() == b.keys() and all(a[path] == b[path] for path in a)
+
+
+def point_text(point: Point | float) -> str:
+    """A setting as it is typed, or the number that stands in its place."""
+    if isinstance(point, float):
+        return f"chance {point:g}"
+    return " ".join(f"{path}={value}" for path, value in point.items())
 
 
 def _points(text: str) -> list[Point]:
@@ -156,7 +168,8 @@ def _number(place: Path, row: Mapping[str, str], line: int) -> Number:
         correct = int(row["correct"]) if row["correct"] else None
         epochs = int(row["epochs"]) if row["epochs"] else None
     except ValueError as error:
-        raise DataError(f"{place / NUMBERS}, line {line}: {error}; allowed are numbers in value, correct, n and epochs.") from error
+        at = f"{place / NUMBERS}, line {line}"
+        raise DataError(f"{at}: {error}; allowed are numbers in correct, n and epochs.") from error
     counted = not row["metric"].endswith("/loss") and n is not None and value is not None
     if correct is None and counted:
         correct = round(float(value or 0) * int(n or 0))

@@ -28,6 +28,7 @@ from digitexp.tracking import artifacts, liveness
 from digitexp.tracking.reader import Recorded
 from digitexp.tracking.store import TAG, Store
 
+EXPLORE = "explore"  # the experiment of looks at the data, and their folder of artifacts
 BATCH = 100  # MLflow takes at most so many parameters and tags in one call
 
 
@@ -75,6 +76,7 @@ def begin_run(store: Store, parent: str, child: Child, started: str = "") -> str
         f"{TAG}signature": child.signature,
         f"{TAG}trial": str(child.trial),
         f"{TAG}point": json.dumps(dict(child.point)),
+        f"{TAG}rule": child.config.rule.digest,
         "mlflow.parentRunId": parent,
         "mlflow.source.name": "digitexp",
     }
@@ -121,7 +123,8 @@ def trained_in(run: Recorded) -> dict[str, str]:
 def imported_from(file: str, facts: Mapping[str, str]) -> dict[str, str]:
     """The tags of a run that a runs.csv tells of: machine, versions and commit are those that trained it."""
     tags = {f"{TAG}{name}": value for name, value in facts.items() if name not in ("commit", "trained_in")}
-    return tags | {f"{TAG}imported_from": file, "mlflow.source.git.commit": facts.get("commit", "")}
+    known = {f"{TAG}rule": facts.get("rule", ""), "mlflow.source.git.commit": facts.get("commit", "")}
+    return tags | known | {f"{TAG}imported_from": file}
 
 
 def fail_run(store: Store, run: str, failure: Failure) -> None:
@@ -169,6 +172,19 @@ def record_sitting(
     metrics = [(metric, value, step) for step, values in curve for metric, value in values.items()]
     _log(store, run, params=settings, metrics=metrics, tags=_environment())
     store.client.log_artifacts(run, str(folder))
+    store.client.set_terminated(run, "FINISHED")
+    return run
+
+
+def log_exploration(store: Store, config: Config, name: str, metrics: Mapping[str, float], files: Sequence[Path]) -> str:
+    """A finished run of the experiment `explore`, with the settings of the data, the counts, and the files; its id."""
+    experiment = store.experiment(EXPLORE)
+    tags = {f"{TAG}kind": "exploration", "mlflow.source.name": "digitexp"}
+    run = str(store.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
+    settings = {path: value for path, value in flatten(config.data, "data.").items() if value is not None}
+    _log(store, run, params=settings, metrics=[(name, value, 0) for name, value in metrics.items()], tags=_environment())
+    for file in files:
+        store.client.log_artifact(run, str(file), EXPLORE)
     store.client.set_terminated(run, "FINISHED")
     return run
 
