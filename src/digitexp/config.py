@@ -23,7 +23,18 @@ SWEPT = ("data", "model", "optimizer", "loss", "training")
 
 # Settings that change nothing at these values: left out of what decides a run, so that a run that was recorded before
 # the setting existed is still the same run.
-NEUTRAL: dict[str, Any] = {}
+NEUTRAL: dict[str, Any] = {
+    "data.test_labels": None,
+    "data.also.name": "none",
+    "data.also.path": None,
+    "data.split": "stratified",
+    "data.writers": None,
+    "data.folds": None,
+    "data.balance": "natural",
+    "data.remove_leakage": False,
+    "data.near_duplicates": False,
+    "training.class_weights": "none",
+}
 
 
 def check(cfg: DictConfig) -> Config:
@@ -182,7 +193,9 @@ def present(config: Config) -> dict[str, Any]:
 
 def _unused(data: Data) -> set[str]:
     """The settings that change nothing with this data; without drawings, a run is the same as ever."""
-    unused = set() if data.allow_leakage else {"data.allow_leakage"}
+    unused = {"data.remove_leakage" if data.allow_leakage else "data.allow_leakage"}
+    unused |= {"data.validation"} if data.folds else {"data.fold"}
+    unused |= set() if data.split == "writer" else {"data.writers"}
     if data.drawn.source == "none":
         return unused | {"data.manual_labels", *flatten(data.drawn, "data.drawn.")}
     return unused if data.drawn.source == "synthetic" else unused | {"data.drawn.count"}

@@ -291,23 +291,27 @@ class _Sweep:
         with TemporaryDirectory(prefix="digitexp-") as folder:
             ranking.table(rows).to_csv(Path(folder, "results.csv"), index=False)
             if best:
-                pictures.draw_ranking(rows, str(self.objective), self._name, Path(folder, "ranking.png"))
+                mark = pictures.LEAKAGE if any(self._leaking(trial) for trial in self.trials) else ""
+                pictures.draw_ranking(rows, str(self.objective), f"{self._name}{mark}", Path(folder, "ranking.png"))
             recorder.log_files(self.store, self.parent, Path(folder))
         everyone = self.plan.config.tracking.pictures == "all"
         chosen = [trial for trial in self.trials if trial.number not in self.failures]
         pending = [
-            run
+            (run, pictures.LEAKAGE if self._leaking(trial) else "")
             for trial in chosen
             if everyone or (best and trial.number == best.trial)
             for run in self._runs(trial.number, trial.point)
             if not (run.pictures or run.imported)
         ]
-        for number, run in enumerate(pending, 1):
+        for number, (run, mark) in enumerate(pending, 1):
             self.watch.say(f"drawing the pictures of run {number} of {len(pending)}")
             with TemporaryDirectory(prefix="digitexp-") as folder:
-                title = f"{ranking.label(run.point)} seed={run.seed}"
+                title = f"{ranking.label(run.point)} seed={run.seed}{mark}"
                 pictures.draw_run(reader.result(self.store, run.id), title, Path(folder))
                 recorder.log_pictures(self.store, run.id, Path(folder))
+
+    def _leaking(self, trial: "Trial") -> bool:
+        return change(self.plan.config, trial.point).data.allow_leakage
 
 
 def _child(job: Job) -> recorder.Child:

@@ -22,9 +22,13 @@ from digitexp.models.layers import LayerRow
 
 INK, GREY, PALE = "#222222", "#6b6b6b", "#d9d9d9"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by all eyes (Okabe and Ito 2008)
-OF_SET = {"train": BLUE, "val": ORANGE, "test": GREEN, "drawn": PURPLE}
+OF_SET = {
+    "train": BLUE, "val": ORANGE, "test": GREEN, "drawn": PURPLE, "kaggle": "#e69f00", "kaggle_stand_in": "#e69f00",
+}  # fmt: skip
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, "#e69f00", "#56b4e9", "#000000", "#8a6d3b")  # for lines that are settings
 SHADES = colormaps["viridis"]
+DIGITS = colormaps["tab10"]
+Told = tuple[NDArray[np.float64], Mapping[str, tuple[NDArray[np.float64], float]]]  # see roc_figure
 PAGE = 5.4  # inches: on a phone, letters of 10 points are then still 7 pixels high
 OF_KIND = {"conv": "#cfe4f3", "dense": "#fbdcc4", "batch": "#cdebe0"}  # by how a layer's kind begins; others are white
 ERRORS = LinearSegmentedColormap.from_list("errors", ["#ffffff", "#f9c9ab", "#e8813f"]).with_extremes(bad="#e3eef6")
@@ -260,6 +264,27 @@ def counts_figure(confusion: NDArray[np.int64], classes: Sequence[str], title: s
     figure = _figure(title, side, side, layout="compressed")
     axes = figure.subplots()
     _draw_table(axes, confusion, "d", classes)
+    return figure
+
+
+@look
+def roc_figure(sets: Mapping[str, Told], title: str) -> Figure:
+    """Receiver operating characteristics, a panel a set, from the shares of false alarms `(n,)` on a logarithmic axis.
+
+    For each class by name, and for "mean", the shares found at these `(n,)` and the area under the curve. What the axis
+    leaves out at the left is nearer to no false alarm than one image.
+    """
+    figure = _figure(title, PAGE * max(len(sets), 1), 4.2)
+    panels = figure.subplots(1, max(len(sets), 1), squeeze=False).flat
+    for axes, (name, (alarms, lines)) in zip(panels, sets.items(), strict=False):
+        for place, (label, (found, area)) in enumerate(lines.items()):
+            style = {"color": INK, "linewidth": 2.4} if label == "mean" else {"color": DIGITS(place % 10), "linewidth": 1.4}
+            axes.plot(alarms, found, label=f"{label}   {area:.4f}", **style)
+        lowest = min((found[np.searchsorted(alarms, 1e-3)] for found, _ in lines.values()), default=0.0)
+        axes.set(xscale="log", xlim=(alarms[0], 1), ylim=(max(0.0, lowest - 0.1), 1.005), title=name)
+        axes.set(xlabel="share of the others that are taken for it", ylabel="share that is found")
+        axes.grid()
+        axes.legend(loc="lower right", title="digit, area (AUC)", fontsize=8, title_fontsize=8, frameon=True)
     return figure
 
 

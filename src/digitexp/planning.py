@@ -9,7 +9,7 @@ from digitexp import space
 from digitexp.config import change
 from digitexp.data import sets, sources
 from digitexp.models.layers import layers, training_flops
-from digitexp.settings import Config
+from digitexp.settings import Config, Data
 from digitexp.signature import question, signature
 from digitexp.space import Parameter, Point
 
@@ -64,13 +64,18 @@ class Plan:
 
     def sources_of(self, config: Config) -> Mapping[str, str]:
         """The digests of the data of one run; a sweep may vary where its data come from."""
-        same = (config.data.path, config.data.drawn) == (self.config.data.path, self.config.data.drawn)
+        same = _origin(config.data) == _origin(self.config.data)
         return self.sources if same else sources.source_digests(config.data)
 
     def listed_jobs(self) -> list[Job]:
         """Every run of a list of points; where trials are proposed, the reference network in their place."""
         points = self.points if self.points is not None else [{}] * self.trials
         return [job for trial, point in enumerate(points) for job in self.jobs(trial, point)]
+
+
+def _origin(data: Data) -> tuple[object, ...]:
+    """The settings that decide which files are read."""
+    return data.name, data.path, data.test_labels, data.also, data.split, data.writers, data.drawn
 
 
 def plan(config: Config) -> Plan:

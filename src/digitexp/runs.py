@@ -14,6 +14,7 @@ from digitexp import registry
 from digitexp.data import sets as data_sets
 from digitexp.data.digits import Digits
 from digitexp.errors import ConfigError, DataError, TrainingError
+from digitexp.evaluation import roc
 from digitexp.models import network
 from digitexp.models.layers import layers, training_flops
 from digitexp.results import Failure, Predictions, Result
@@ -75,12 +76,15 @@ def _result(
     config: Config, sets: Mapping[str, Digits], model: Any, state: training.State, seconds: float, file: Path
 ) -> Result:
     predictions = {
-        name: Predictions(sets[name].labels, training.predict(model, sets[name].images))
-        for name in config.data.evaluation_sets
+        name: Predictions(digits.labels, training.predict(model, digits.images))
+        for name, digits in sets.items()
+        if name != "train"
     }
     metrics = {name: values[-1] for name, values in state.curves.items()}
     for name, predicted in predictions.items():
         metrics |= training.evaluate(model, sets[name], name, predicted.probabilities)
+        area = roc.mean_area(predicted.labels, predicted.probabilities)
+        metrics |= {} if area is None else {f"{name}/auc": area}
         metrics |= _registered_metrics(config, name, predicted)
     metrics |= {"seconds": seconds, "parameters": float(model.count_params()), "epochs": float(state.epoch)}
     specs = layers(config)

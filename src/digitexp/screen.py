@@ -15,7 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from digitexp import planning
+from digitexp.config import change
 from digitexp.data import sets
+from digitexp.data.leakage import CLEAN
 from digitexp.planning import Job, Plan, Spent
 from digitexp.watch import Watch
 
@@ -29,6 +31,10 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 COMMAND = "python -m digitexp"
+LEAKAGE = (
+    "LEAKAGE WAS PERMITTED (data.allow_leakage=true): images that are scored were trained on, so their accuracies are no "
+    f"evidence of how new images are read; NAME{CLEAN} is the rest of a set, which was not trained on."
+)
 
 
 def show_help(verbs: Mapping[str, str], sweeps: Mapping[str, str]) -> None:
@@ -81,7 +87,7 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     *others, last = config.data.evaluation_sets
     scored = f"{', '.join(others)} and {last}" if others else last
     images = f"{sets.size(config.data):,} images to train on, scored on {scored}"
-    about.add_row("data", f"{config.data.name}: {images}")
+    about.add_row("data", f"{' and '.join(config.data.sources)}: {images}")
     about.add_row(
         "training",
         f"{config.model.kind}, {_count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}",
@@ -89,9 +95,7 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     about.add_row("ranked by", config.search.objective or "nothing: no winner is chosen")
     total = f"{_count(plan.trials, 'trial')} x {_count(config.search.repeats, 'seed')} = {_count(plan.runs, 'run')}"
     if plan.points is None:
-        about.add_row(
-            "runs", f"{total}, proposed by {config.search.method} search; what is finished is not trained again"
-        )
+        about.add_row("runs", f"{total}, proposed by {config.search.method} search; what is finished is not trained again")
     else:
         about.add_row("runs", f"{total}: {len(unique) - len(pending)} finished, {len(pending)} to train")
     if pending:
@@ -184,6 +188,8 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
     console.print(_table(plan, outcome.rows, objective))
     for line in _verdict(outcome.rows, objective):
         console.print(f"[dim]{escape(line)}[/]")
+    if any(change(plan.config, row.scored.point).data.allow_leakage for row in outcome.rows):
+        console.print(f"[bold red]{LEAKAGE}[/]")
     done = [f"{outcome.trained} trained"]
     done += [f"{outcome.reused} taken from other questions"] if outcome.reused else []
     done += [f"{outcome.imported} imported from {escape(str(plan.config.tracking.runs))}"] if outcome.imported else []
@@ -218,6 +224,9 @@ def show_report(reported: "Reported") -> None:
 def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
     paths = [parameter.path for parameter in plan.parameters]
     measures = [f"{name}/accuracy" for name in plan.config.data.evaluation_sets]
+    known = {name for row in rows for name in row.intervals}
+    measures = [shown for measure in measures for shown in (measure, measure.replace("/", f"{CLEAN}/"))
+                if shown == measure or shown in known]  # fmt: skip
     if objective and objective not in measures:
         measures.insert(0, objective)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
@@ -243,6 +252,8 @@ def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
 def _measure(row: "Row", measure: str) -> str:
     interval = row.intervals.get(measure)
     spread = f"  {interval.low:.4f} to {interval.high:.4f}" if interval else ""
+    if measure not in row.scored.metrics[0]:
+        return ""
     return f"{row.scored.mean(measure):.4f}{spread}"
 
 

@@ -55,29 +55,66 @@ class Drawn:
         require((value is not None) == (self.source in needed), path, value, allowed)
 
 
+SOURCES = ("digits", "mnist", "kaggle", "kaggle_stand_in")
+KAGGLE = ("kaggle", "kaggle_stand_in")  # the evaluation sets that these sources bring have their names
+
+
+@dataclass
+class Also:
+    """A second source, all of whose training images join those of the first; `none` for no such source."""
+
+    name: str = MISSING
+    path: Optional[str] = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.name", self.name, dict.fromkeys(["none", *SOURCES]))
+        _check_source(self.name, self.path, at)
+
+
+def _check_source(name: str, path: str | None, at: str) -> None:
+    if name in ("none", "digits"):
+        require(path is None, f"{at}.path", path,
+                f"null with {at}.name={name}, which reads no file ({', '.join(SOURCES[1:])} do)")  # fmt: skip
+    if name == "kaggle":
+        require(path is not None, f"{at}.path", path, f"the folder of train.csv and test.csv; type {at}.path=FOLDER")
+
+
 @dataclass
 class Data:
     """Where the images come from and how they are divided; `validation` and `test` are shares of the images."""
 
     name: str = MISSING
     path: Optional[str] = MISSING
+    test_labels: Optional[str] = MISSING
+    also: Also = MISSING
     limit: Optional[int] = MISSING
     validation: float = MISSING
     test: Optional[float] = MISSING
+    split: str = MISSING
     split_seed: int = MISSING
+    writers: Optional[str] = MISSING
+    folds: Optional[int] = MISSING
+    fold: int = MISSING
+    balance: str = MISSING
     classes: list[str] = MISSING
     manual_labels: int = MISSING
     allow_leakage: bool = MISSING
+    remove_leakage: bool = MISSING
+    near_duplicates: bool = MISSING
     drawn: Drawn = MISSING
 
     def check(self, at: str) -> None:
-        choose(f"{at}.name", self.name, dict.fromkeys(["digits", "mnist"]))
-        if self.name == "digits":
-            require(self.path is None, f"{at}.path", self.path,
-                     "null with data=digits, which reads no file (data=mnist does)")  # fmt: skip
-            require(self.test is not None and 0 < self.test < 1, f"{at}.test", self.test, "a share between 0 and 1")
-        else:
+        choose(f"{at}.name", self.name, dict.fromkeys(SOURCES))
+        _check_source(self.name, self.path, at)
+        if self.name == "mnist":
             require(self.test is None, f"{at}.test", self.test, "null with data=mnist, which has its own test set")
+        else:
+            require(self.test is not None and 0 < self.test < 1, f"{at}.test", self.test, "a share between 0 and 1")
+        require(self.also.name != self.name, f"{at}.also.name", self.also.name, "another source than the first")
+        require(self.test_labels is None or "kaggle" in self.sources, f"{at}.test_labels", self.test_labels,
+                 "null without Kaggle's images; they are the labels of its test.csv")  # fmt: skip
+        self._check_split(at)
+        choose(f"{at}.balance", self.balance, dict.fromkeys(["natural", "balanced", "skewed"]))
         require(self.limit is None or self.limit > 0, f"{at}.limit", self.limit, "a number of images, or null for all")
         require(0 <= self.validation < 1, f"{at}.validation", self.validation, "a share from 0 to below 1")
         require(self.split_seed >= 0, f"{at}.split_seed", self.split_seed, "a whole number from 0")
@@ -85,12 +122,30 @@ class Data:
         require(self.manual_labels == 0 or self.drawn.source != "none", f"{at}.manual_labels", self.manual_labels,
                  f"0 without drawings; type {at}.drawn.source=synthetic, csv or folder to have some")  # fmt: skip
 
+    def _check_split(self, at: str) -> None:
+        choose(f"{at}.split", self.split, dict.fromkeys(["stratified", "writer"]))
+        by_writer = self.split == "writer"
+        require(not by_writer or self.sources == ("mnist",), f"{at}.split", self.split,
+                "stratified, since only MNIST's writers are known, and of no second source")  # fmt: skip
+        require(not by_writer or self.writers is not None, f"{at}.writers", self.writers,
+                f"the file that says who wrote each image; type {at}.writers=FILE")  # fmt: skip
+        require(self.folds is None or self.folds >= 2, f"{at}.folds", self.folds, "a number of folds from 2, or null")
+        require(1 <= self.fold <= (self.folds or 1), f"{at}.fold", self.fold,
+                f"a fold from 1 to {self.folds}" if self.folds else f"1 without folds; type {at}.folds=5")  # fmt: skip
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the one or two sources."""
+        return (self.name,) if self.also.name == "none" else (self.name, self.also.name)
+
     @property
     def evaluation_sets(self) -> tuple[str, ...]:
         """The names of the sets on which a run is scored."""
-        val = ("val",) if self.validation else ()
+        val = ("val",) if self.validation or self.folds else ()
+        known = {"kaggle": self.test_labels is not None, "kaggle_stand_in": True}
+        kaggle = [name for name in KAGGLE if name in self.sources and known[name]]
         drawn = ("drawn",) if self.drawn.source != "none" and self.drawn.holdout else ()
-        return (*val, "test", *drawn)
+        return (*val, "test", *kaggle, *drawn)
 
 
 @dataclass
@@ -234,8 +289,10 @@ class Training:
     engine: str = MISSING
     epochs: int = MISSING
     batch_size: int = MISSING
+    class_weights: str = MISSING
 
     def check(self, at: str) -> None:
+        choose(f"{at}.class_weights", self.class_weights, dict.fromkeys(["none", "balanced"]))
         choose(f"{at}.engine", self.engine, dict.fromkeys(["keras", "lanes"]))
         require(self.epochs >= 1, f"{at}.epochs", self.epochs, "a whole number from 1")
         require(self.batch_size >= 1, f"{at}.batch_size", self.batch_size, "a number of images from 1")
@@ -333,12 +390,17 @@ class Config:
     def check(self, at: str) -> None:
         require(self.seed >= 1, "seed", self.seed, "a whole number from 1")
         choose("loss", self.loss, registry.LOSSES)
+        whole = self.loss in registry.OF_WHOLE_BATCH
+        require(not whole or self.training.class_weights == "none", "training.class_weights", self.training.class_weights,
+                f"none with loss={self.loss}, which is no mean over images")  # fmt: skip
         objective = self.search.objective
         if objective is None:
             return
-        metrics = ["accuracy", "loss", *self.evaluation.metrics]
-        allowed = [f"{part}/{metric}" for part in self.data.evaluation_sets if part != "test" for metric in metrics]
+        metrics = ["accuracy", "loss", "auc", *self.evaluation.metrics]
+        scored = ("test", *KAGGLE)
+        allowed = [f"{part}/{metric}" for part in self.data.evaluation_sets if part not in scored for metric in metrics]
         if objective not in allowed:
-            why = "nothing is chosen by the test set" if objective.startswith("test/") else "this data cannot give it"
+            last = objective.split("/")[0] in scored
+            why = "nothing is chosen by the images that are scored last" if last else "this data cannot give it"
             offer = f"allowed are {', '.join(allowed)}" if allowed else "with data.validation=0 there is none to choose by"
             raise ConfigError(f"search.objective={objective}: {why}; {offer}, or null.{nearest(objective, allowed)}")

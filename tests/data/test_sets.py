@@ -16,19 +16,28 @@ from digitexp.data.geometry import normalise
 from digitexp.data.pen import draw
 from digitexp.data.sets import load, size
 from digitexp.errors import DataError
-from digitexp.settings import Data, Drawn
+from digitexp.settings import Also, Data, Drawn
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 DIGITS = Data(
     name="digits",
     path=None,
+    test_labels=None,
+    also=Also(name="none", path=None),
     limit=None,
     validation=0.1,
     test=0.2,
+    split="stratified",
     split_seed=1,
+    writers=None,
+    folds=None,
+    fold=1,
+    balance="natural",
     classes=[str(number) for number in range(10)],
     manual_labels=0,
     allow_leakage=False,
+    remove_leakage=False,
+    near_duplicates=False,
     drawn=Drawn(source="none", images=None, labels=None, count=30, geometry="raw", holdout=12),
 )
 SYNTHETIC = replace(DIGITS.drawn, source="synthetic")
@@ -193,7 +202,7 @@ def test_what_is_scored_is_not_trained_on(mnist: Data, tmp_path: Path) -> None:
     data = replace(mnist, manual_labels=6, drawn=write_drawings(tmp_path, images))
     with pytest.raises(DataError, match=r"found 1 of the 4 images of drawn in train too; .* type data\.allow_leakage=true"):
         load(data)
-    assert sizes(replace(data, allow_leakage=True)) == {"train": 366, "val": 40, "test": 50, "drawn": 4}
+    assert sizes(replace(data, allow_leakage=True)) == {"train": 366, "val": 40, "test": 50, "drawn": 4, "drawn_clean": 3}
     assert sizes(replace(data, manual_labels=1))["train"] == 361
 
 

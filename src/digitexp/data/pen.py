@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitexp.data.digits import SIDE, Digits
-from digitexp.data.sources import CLASSES
+from digitexp.data.mnist import CLASSES
 
 Points = NDArray[Any]  # points x, y: `(n, 2)`
 CANVAS = 60  # pixels

@@ -15,6 +15,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from digitexp.config import nested_yaml
+from digitexp.data.leakage import CLEAN
 from digitexp.evaluation import compare, scores
 from digitexp.evaluation.scores import by_row
 from digitexp.reports import pictures, ranking
@@ -25,7 +26,10 @@ from digitexp.tracking import portable
 from digitexp.tracking.records import RunRecord
 
 PAGE, TEXT, RESULTS, RUNS, BEST = "index.html", "README.md", "results.csv", "runs.csv", "best.yaml"
-FIGURES = ("ranking.png", "values.png", "accuracy.png", "loss.png", "confusion-best.png", "confusion-worst.png")
+FIGURES = (
+    "ranking.png", "values.png", "accuracy.png", "loss.png", "confusion-best.png", "confusion-worst.png", "roc-best.png",
+    "roc-worst.png",
+)  # fmt: skip
 PAIRS = 8  # of digits that were taken for each other
 
 
@@ -73,6 +77,8 @@ def content(report: Report, folder: Path) -> dict[str, Any]:
         "captions": _captions(report),
         "pairs": _pairs(report, best),
         "digits": _digits(report, best),
+        "areas": _areas(report),
+        "classes": report.classes,
         "best": name(best.scored.point, report.paths) if best else "",
         "evidence": images(report, report.evidence),
         "pooled": f", {sweep.repeats} seeds added up" if sweep.repeats > 1 else "",
@@ -98,8 +104,10 @@ def _about(report: Report) -> str:
 def _warnings(report: Report) -> list[str]:
     said = []
     if report.leakage:
-        said.append("LEAKAGE WAS PERMITTED (data.allow_leakage=true): images that are scored may have been trained on, so "
-                    "no accuracy on this page is evidence of how new images are read.")  # fmt: skip
+        where = "" if len(report.leaking) == len(report.rows) else f" with {_names_leaking(report)}"
+        said.append(f"LEAKAGE WAS PERMITTED{where} (data.allow_leakage=true): images that are scored may have been trained "
+                    "on, so no accuracy there is evidence of how new images are read; what the rest of a set gives, the "
+                    f"images that were not trained on, is shown as NAME{CLEAN}.")  # fmt: skip
     if report.sweep.status not in ("FINISHED", "FAILED"):
         said.append(f"This sweep is not finished (it is {report.sweep.status}): what follows is what its finished runs say.")
     if report.sweep.note:
@@ -110,6 +118,10 @@ def _warnings(report: Report) -> list[str]:
     elif not report.paired:
         said.append("The settings were not scored on the same images, so they are compared by their accuracies alone.")
     return said
+
+
+def _names_leaking(report: Report) -> str:
+    return " and ".join(name(row.scored.point, report.paths) for row in report.leaking)
 
 
 def _heading(report: Report, part: str) -> dict[str, Any]:
@@ -175,6 +187,9 @@ def _captions(report: Report) -> dict[str, str]:
         "loss.png": f"Loss after each epoch. {seeds}",
         "confusion-best.png": f"The {ends[0]}: rows are the true digits, columns what they were read as.",
         "confusion-worst.png": f"The {ends[1]}.",
+        "roc-best.png": f"The {ends[0]}: how much of a digit is found, against how many of the others are taken for it; "
+        "below the digit's name, the area under its curve (AUC).",
+        "roc-worst.png": f"The {ends[1]}.",
     }
 
 
@@ -207,6 +222,17 @@ def _digits(report: Report, best: Row | None) -> list[dict[str, str]]:
             "interval": f"{low:.4f} to {high:.4f}",
             "mistaken": f"{report.classes[worst]} ({errors[index, worst]})" if missed else "",
         })  # fmt: skip
+    return rows
+
+
+def _areas(report: Report) -> list[dict[str, Any]]:
+    """The area under the curve by setting: the mean over the digits, then digit by digit."""
+    rows = []
+    for row in report.by_evidence[: pictures.CURVES]:
+        found = report.areas(row)
+        if found is not None:
+            areas = ["" if np.isnan(area) else f"{area:.4f}" for area in (np.nanmean(found), *found)]
+            rows.append({"setting": name(row.scored.point, report.paths), "mean": areas[0], "digits": areas[1:]})
     return rows
 
 

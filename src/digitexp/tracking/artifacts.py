@@ -4,7 +4,7 @@ result.json           metrics, curves, layers, optimizer settings, what the data
 predictions.npz       {set}.labels (n,) and {set}.probabilities (n, classes), for every evaluation set
 network.keras         the trained network, as any Keras loads it
 layers.csv            the table of layers, for people
-{set}/confusion.csv, confusion_by_row.csv, per_digit.csv, most_confused.csv
+{set}/confusion.csv, confusion_by_row.csv, per_digit.csv, most_confused.csv, auc.csv
 
 Of a run that was imported from a runs.csv there is result.json alone.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from digitexp.evaluation import scores
+from digitexp.evaluation import roc, scores
 from digitexp.results import Predictions, Result
 
 RESULT, PREDICTIONS, NETWORK = "result.json", "predictions.npz", "network.keras"
@@ -65,6 +65,8 @@ def _write_scores(folder: Path, predicted: Predictions, classes: Sequence[str]) 
         ("most_confused", scores.ConfusedPair, scores.most_confused(table, classes, limit=10)),
     ):
         _write_csv(folder / f"{name}.csv", [column.name for column in fields(kind)], map(astuple, found))
+    areas = roc.areas(predicted.labels, predicted.probabilities).tolist()
+    _write_csv(folder / "auc.csv", ["name", "auc"], zip(classes, areas, strict=True))
 
 
 def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:

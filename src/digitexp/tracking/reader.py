@@ -154,6 +154,7 @@ def _run_record(store: Store, run: Any, asked: Mapping[str, Any]) -> RunRecord:
         curves=plain["curves"],
         labels={part: found.labels for part, found in predicted.items()},
         read={part: found.probabilities.argmax(axis=1) for part, found in predicted.items()},
+        probabilities={part: found.probabilities for part, found in predicted.items()},
     )
 
 

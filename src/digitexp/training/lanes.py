@@ -33,7 +33,6 @@ Trained = tuple[keras.Model, State] | TrainingError
 
 WASTE = 1.5  # multiplications of a padded bundle for each one that its networks need
 COPIES = 8  # of the weights: themselves, gradients, at most three slots, and what a step writes anew
-_OF_WHOLE_BATCH = ("dice", "tversky")  # losses that are no mean over the images of a batch
 _UNSUPPORTED = ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps")
 
 
@@ -43,7 +42,8 @@ def supports(config: Config) -> bool:
         isinstance(config.model, Dense)
         and config.optimizer.name in updates.RULES
         and registry.LOSSES[config.loss].build is None
-        and config.loss not in _OF_WHOLE_BATCH
+        and config.loss not in registry.OF_WHOLE_BATCH
+        and config.training.class_weights == "none"
         and not any(name in config.optimizer.settings for name in _UNSUPPORTED)
     )
 

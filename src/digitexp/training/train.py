@@ -54,7 +54,8 @@ def train(
         curves = {name: list(values) for name, values in start.curves.items()}
         for variable, value in zip(variables, start.variables, strict=True):
             variable.assign(value)
-    run_epoch = _epoch_function(model, sets["train"], config.training.batch_size)
+    weights = class_weights(sets["train"]) if config.training.class_weights == "balanced" else None
+    run_epoch = _epoch_function(model, sets["train"], config.training.batch_size, weights)
     for epoch in range(done + 1, (until or config.training.epochs) + 1):
         _reseed_dropout(model, config.seed, epoch)
         try:
@@ -93,6 +94,12 @@ def evaluate(model: keras.Model, digits: Digits, name: str, probabilities: np.nd
     }
 
 
+def class_weights(digits: Digits) -> np.ndarray:
+    """What an image of each class weighs, float32 `(classes,)`: all classes together the same, the images 1 on average."""
+    counts = np.bincount(digits.labels, minlength=len(digits.classes))
+    return (len(digits) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
+
+
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count).astype(np.int32)
 
@@ -104,8 +111,10 @@ def _reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
             layer.seed_generator.state.assign(np.array([drawn, 0], np.uint32))
 
 
-def _epoch_function(model: keras.Model, digits: Digits, batch_size: int) -> Callable[[np.ndarray], Metrics]:
-    """One epoch in a given order, as a function of the order."""
+def _epoch_function(
+    model: keras.Model, digits: Digits, batch_size: int, weights: np.ndarray | None = None
+) -> Callable[[np.ndarray], Metrics]:
+    """One epoch in a given order, as a function of the order; `weights` are what an image of each class weighs."""
     images, labels = tf.constant(digits.images), tf.constant(digits.labels)
     classes, count = len(digits.classes), len(digits)
 
@@ -115,7 +124,8 @@ def _epoch_function(model: keras.Model, digits: Digits, batch_size: int) -> Call
         y = tf.gather(labels, rows)
         with tf.GradientTape() as tape:
             probabilities = model(x, training=True)
-            loss = model.compute_loss(x, tf.one_hot(y, classes), probabilities)
+            weight = None if weights is None else tf.gather(weights, y)
+            loss = model.compute_loss(x, tf.one_hot(y, classes), probabilities, sample_weight=weight)
         variables = model.trainable_variables
         model.optimizer.apply(tape.gradient(loss, variables), variables)
         correct = tf.argmax(probabilities, axis=1, output_type=y.dtype) == y
