@@ -34,6 +34,10 @@ NEUTRAL: dict[str, Any] = {
     "data.remove_leakage": False,
     "data.near_duplicates": False,
     "training.class_weights": "none",
+    "model.global_pooling": "none",
+    **{f"model.conv_{number}.strides": 1 for number in range(1, 7)},
+    **{f"model.conv_{number}.pooling": "max" for number in range(1, 7)},
+    **{f"model.{slot}.normalization": "before" for slot in (*(f"conv_{n}" for n in range(1, 7)), "head_1", "head_2", "head_3")},
 }
 
 

@@ -161,11 +161,19 @@ class Layer:
         _check_layer(self, at)
 
 
+NORMALIZATION = ("before", "after")  # where batch normalisation stands: before or after the activation
+
+
 @dataclass
 class Head(Layer):
     """A dense layer after the convolutions; `units: 0` means that it is absent."""
 
     batch_normalization: bool = MISSING
+    normalization: str = MISSING
+
+    def check(self, at: str) -> None:
+        super().check(at)
+        choose(f"{at}.normalization", self.normalization, dict.fromkeys(NORMALIZATION))
 
 
 @dataclass
@@ -174,16 +182,22 @@ class Convolution:
 
     filters: int = MISSING
     kernel_size: int = MISSING
+    strides: int = MISSING
     padding: str = MISSING
     activation: str = MISSING
     pool: int = MISSING
+    pooling: str = MISSING
     dropout: float = MISSING
     batch_normalization: bool = MISSING
+    normalization: str = MISSING
 
     def check(self, at: str) -> None:
         require(self.filters >= 0, f"{at}.filters", self.filters, "a number of filters, 0 for no such layer")
         require(1 <= self.kernel_size <= 28, f"{at}.kernel_size", self.kernel_size, "pixels, from 1 to 28")
+        require(1 <= self.strides <= 28, f"{at}.strides", self.strides, "pixels, from 1 to 28")
         choose(f"{at}.padding", self.padding, dict.fromkeys(["valid", "same"]))
+        choose(f"{at}.pooling", self.pooling, dict.fromkeys(["max", "average"]))
+        choose(f"{at}.normalization", self.normalization, dict.fromkeys(NORMALIZATION))
         require(self.pool == 0 or 2 <= self.pool <= 28, f"{at}.pool", self.pool, "pixels, from 2 to 28, or 0 for no pooling")
         _check_layer(self, at)
 
@@ -206,7 +220,7 @@ class Dense:
 
 @dataclass
 class Cnn:
-    """Convolutions, a dense head, then one output per class."""
+    """Convolutions, a dense head, then one output per class; `global_pooling` leaves the head one number a filter."""
 
     kind: str = MISSING
     conv_1: Convolution = MISSING
@@ -215,9 +229,13 @@ class Cnn:
     conv_4: Convolution = MISSING
     conv_5: Convolution = MISSING
     conv_6: Convolution = MISSING
+    global_pooling: str = MISSING
     head_1: Head = MISSING
     head_2: Head = MISSING
     head_3: Head = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.global_pooling", self.global_pooling, dict.fromkeys(["none", "average", "max"]))
 
 
 registry.NETWORKS["dense"] = registry.Entry("dense", schema=Dense)
