@@ -16,7 +16,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException, Vali
 
 from digitexp import registry
 from digitexp.errors import ConfigError
-from digitexp.settings import Config, Data, choose
+from digitexp.settings import SCHEDULES, SCRATCH, Config, Data, Training, choose
 
 # What a trial may vary: the sections that decide a run's numbers, less the seed, which `search.repeats` varies.
 SWEPT = ("data", "model", "optimizer", "loss", "training")
@@ -34,6 +34,11 @@ NEUTRAL: dict[str, Any] = {
     "data.remove_leakage": False,
     "data.near_duplicates": False,
     "training.class_weights": "none",
+    "training.start": SCRATCH,
+    "training.schedule.name": "constant",
+    "training.early_stopping.patience": None,
+    "training.label_smoothing": 0.0,
+    "training.ema": None,
     "model.global_pooling": "none",
     **{f"model.conv_{number}.strides": 1 for number in range(1, 7)},
     **{f"model.conv_{number}.pooling": "max" for number in range(1, 7)},
@@ -184,7 +189,7 @@ def present(config: Config) -> dict[str, Any]:
     absent = {
         path.rpartition(".")[0] for path, value in kept.items() if path.endswith((".units", ".filters")) and value == 0
     }
-    unused = _unused(config.data)
+    unused = _unused(config.data) | _unused_of_training(config.training)
     return {
         path: value
         for path, value in kept.items()
@@ -203,6 +208,12 @@ def _unused(data: Data) -> set[str]:
     if data.drawn.source == "none":
         return unused | {"data.manual_labels", *flatten(data.drawn, "data.drawn.")}
     return unused if data.drawn.source == "synthetic" else unused | {"data.drawn.count"}
+
+
+def _unused_of_training(training: Training) -> set[str]:
+    schedule = {f"training.schedule.{field.name}" for field in fields(training.schedule) if field.name != "name"}
+    schedule -= {f"training.schedule.{name}" for name in SCHEDULES[training.schedule.name]}
+    return schedule | ({"training.early_stopping.monitor"} if training.early_stopping.patience is None else set())
 
 
 def to_yaml(config: Config) -> str:

@@ -300,6 +300,61 @@ class Optimizer:
         }
 
 
+# The settings that a schedule of the learning rate has; the others change nothing.
+SCHEDULES: dict[str, tuple[str, ...]] = {
+    "constant": (),
+    "plateau": ("monitor", "factor", "patience", "minimum"),
+    "exponential": ("decay",),
+    "one_cycle": ("warmup", "start", "end"),
+    "cosine": ("warmup", "end"),
+}
+
+
+@dataclass
+class Schedule:
+    """How the learning rate changes, around `optimizer.learning_rate`; see training/schedules.py."""
+
+    name: str = MISSING
+    monitor: str = MISSING
+    factor: float = MISSING
+    patience: int = MISSING
+    minimum: float = MISSING
+    decay: float = MISSING
+    warmup: float = MISSING
+    start: float = MISSING
+    end: float = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.name", self.name, SCHEDULES)
+        choose(f"{at}.monitor", self.monitor, dict.fromkeys(MONITORED))
+        require(0 < self.factor < 1, f"{at}.factor", self.factor, "a share between 0 and 1")
+        require(self.patience >= 1, f"{at}.patience", self.patience, "a number of epochs from 1")
+        require(self.minimum >= 0, f"{at}.minimum", self.minimum, "a rate from 0")
+        require(0 < self.decay <= 1, f"{at}.decay", self.decay, "a share above 0, at most 1")
+        for name in ("warmup", "start", "end"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"{at}.{name}", value, "a share from 0 to below 1")
+
+
+MONITORED = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
+
+
+@dataclass
+class EarlyStopping:
+    """Training ends when `monitor` has not improved for `patience` epochs, null for never; the best weights are kept."""
+
+    patience: Optional[int] = MISSING
+    monitor: str = MISSING
+
+    def check(self, at: str) -> None:
+        require(self.patience is None or self.patience >= 1, f"{at}.patience", self.patience,
+                "a number of epochs from 1, or null for never")  # fmt: skip
+        choose(f"{at}.monitor", self.monitor, dict.fromkeys(MONITORED))
+
+
+SCRATCH = "scratch"
+
+
 @dataclass
 class Training:
     """How long and in which steps a network trains, and by which engine: Keras one by one, or lanes side by side."""
@@ -308,12 +363,31 @@ class Training:
     epochs: int = MISSING
     batch_size: int = MISSING
     class_weights: str = MISSING
+    start: str = MISSING
+    schedule: Schedule = MISSING
+    early_stopping: EarlyStopping = MISSING
+    label_smoothing: float = MISSING
+    ema: Optional[float] = MISSING
 
     def check(self, at: str) -> None:
         choose(f"{at}.class_weights", self.class_weights, dict.fromkeys(["none", "balanced"]))
         choose(f"{at}.engine", self.engine, dict.fromkeys(["keras", "lanes"]))
         require(self.epochs >= 1, f"{at}.epochs", self.epochs, "a whole number from 1")
         require(self.batch_size >= 1, f"{at}.batch_size", self.batch_size, "a number of images from 1")
+        require(0 <= self.label_smoothing < 1, f"{at}.label_smoothing", self.label_smoothing, "a share from 0 to below 1")
+        require(self.ema is None or 0 < self.ema < 1, f"{at}.ema", self.ema, "a share between 0 and 1, or null for none")
+
+    @property
+    def plain(self) -> bool:
+        """Whether the settings that only Keras' own training knows are neutral."""
+        return (
+            self.class_weights == "none"
+            and self.start == SCRATCH
+            and self.schedule.name == "constant"
+            and self.early_stopping.patience is None
+            and self.label_smoothing == 0
+            and self.ema is None
+        )
 
 
 @dataclass
