@@ -42,7 +42,10 @@ NEUTRAL: dict[str, Any] = {
     "model.global_pooling": "none",
     **{f"model.conv_{number}.strides": 1 for number in range(1, 7)},
     **{f"model.conv_{number}.pooling": "max" for number in range(1, 7)},
-    **{f"model.{slot}.normalization": "before" for slot in (*(f"conv_{n}" for n in range(1, 7)), "head_1", "head_2", "head_3")},
+    **{f"model.conv_{number}.normalization": "before" for number in range(1, 7)},
+    **{f"model.head_{number}.normalization": "before" for number in range(1, 4)},
+    "data.drawn.stroke_width": 0.0,
+    **{f"training.augmentation.{name}": 0.0 for name in ("rotation", "zoom", "shift", "shear", "brightness")},
 }
 
 
@@ -186,6 +189,9 @@ def present(config: Config) -> dict[str, Any]:
     for section in ("data", "model", "optimizer", "training", "evaluation"):
         kept |= flatten(getattr(config, section), f"{section}.")
     kept["loss"] = config.loss
+    # What a preset stands for decides, not its name.
+    del kept["training.augmentation.preset"]
+    kept |= {f"training.augmentation.{name}": amount for name, amount in config.training.augmentation.amounts.items()}
     absent = {
         path.rpartition(".")[0] for path, value in kept.items() if path.endswith((".units", ".filters")) and value == 0
     }

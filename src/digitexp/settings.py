@@ -37,11 +37,16 @@ class Drawn:
     labels: Optional[str] = MISSING
     count: int = MISSING
     geometry: str = MISSING
+    stroke_width: float = MISSING
     holdout: int = MISSING
 
     def check(self, at: str) -> None:
         choose(f"{at}.source", self.source, dict.fromkeys(["none", "csv", "folder", "synthetic"]))
-        choose(f"{at}.geometry", self.geometry, dict.fromkeys(["raw", "mnist"]))
+        choose(f"{at}.geometry", self.geometry, dict.fromkeys(["raw", "box", "mnist"]))
+        require(self.stroke_width == 0 or 1 <= self.stroke_width <= 6, f"{at}.stroke_width", self.stroke_width,
+                "pixels from 1 to 6, or 0 for strokes as they were drawn")  # fmt: skip
+        require(self.stroke_width == 0 or self.geometry != "raw", f"{at}.stroke_width", self.stroke_width,
+                f"0 with {at}.geometry=raw, which has no box to measure strokes in")  # fmt: skip
         self._check_path(f"{at}.images", self.images, at, {"csv": "the csv file of images", "folder": "the folder of PNGs"})
         self._check_path(f"{at}.labels", self.labels, at, {"csv": "the csv file of labels"})
         require(self.count >= 1, f"{at}.count", self.count, "a number of drawings from 1")
@@ -300,6 +305,8 @@ class Optimizer:
         }
 
 
+MONITORED = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
+
 # The settings that a schedule of the learning rate has; the others change nothing.
 SCHEDULES: dict[str, tuple[str, ...]] = {
     "constant": (),
@@ -336,9 +343,6 @@ class Schedule:
             require(0 <= value < 1, f"{at}.{name}", value, "a share from 0 to below 1")
 
 
-MONITORED = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
-
-
 @dataclass
 class EarlyStopping:
     """Training ends when `monitor` has not improved for `patience` epochs, null for never; the best weights are kept."""
@@ -350,6 +354,46 @@ class EarlyStopping:
         require(self.patience is None or self.patience >= 1, f"{at}.patience", self.patience,
                 "a number of epochs from 1, or null for never")  # fmt: skip
         choose(f"{at}.monitor", self.monitor, dict.fromkeys(MONITORED))
+
+
+# What a preset of `Augmentation` gives to the kinds of change that are null.
+PRESETS: dict[str, dict[str, float]] = {
+    "none": {},
+    "rotate_zoom_shift": {"rotation": 10.0, "zoom": 0.1, "shift": 0.1},  # seeds 000 and 004
+}
+
+
+@dataclass
+class Augmentation:
+    """How far the training images are changed at random, new in every epoch; 0 is not at all, null is what `preset` says.
+
+    rotation    degrees to either side
+    zoom        share by which what is seen is wider or narrower, and apart from it higher or lower
+    shift       share of the side, across and down
+    shear       degrees by which upright lines lean to either side
+    brightness  share by which grey levels are raised or lowered
+    """
+
+    preset: str = MISSING
+    rotation: Optional[float] = MISSING
+    zoom: Optional[float] = MISSING
+    shift: Optional[float] = MISSING
+    shear: Optional[float] = MISSING
+    brightness: Optional[float] = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.preset", self.preset, PRESETS)
+        highest = {"rotation": (180, "degrees"), "zoom": (0.9, "a share"), "shift": (1, "a share of the side"),
+                   "shear": (60, "degrees"), "brightness": (1, "a share")}  # fmt: skip
+        for name, (high, unit) in highest.items():
+            value = getattr(self, name)
+            require(value is None or 0 <= value <= high, f"{at}.{name}", value, f"{unit} from 0 to {high}, or null")
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """How much of each kind of change there is, the preset's among them."""
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "preset"}
+        return {name: PRESETS[self.preset].get(name, 0.0) if value is None else value for name, value in given.items()}
 
 
 SCRATCH = "scratch"
@@ -368,6 +412,7 @@ class Training:
     early_stopping: EarlyStopping = MISSING
     label_smoothing: float = MISSING
     ema: Optional[float] = MISSING
+    augmentation: Augmentation = MISSING
 
     def check(self, at: str) -> None:
         choose(f"{at}.class_weights", self.class_weights, dict.fromkeys(["none", "balanced"]))

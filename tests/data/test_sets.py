@@ -38,7 +38,7 @@ DIGITS = Data(
     allow_leakage=False,
     remove_leakage=False,
     near_duplicates=False,
-    drawn=Drawn(source="none", images=None, labels=None, count=30, geometry="raw", holdout=12),
+    drawn=Drawn(source="none", images=None, labels=None, count=30, geometry="raw", stroke_width=0.0, holdout=12),
 )
 SYNTHETIC = replace(DIGITS.drawn, source="synthetic")
 
@@ -179,12 +179,12 @@ def test_the_first_drawings_are_trained_on_and_the_last_scored(count: int, holdo
         assert sets[name] is without[name]
 
 
-@pytest.mark.parametrize("geometry", ["raw", "mnist"])
+@pytest.mark.parametrize("geometry", ["raw", "box", "mnist"])
 def test_geometry_is_that_of_all_drawings(geometry: str) -> None:
     drawn = replace(SYNTHETIC, geometry=geometry)
     sets = load(replace(DIGITS, manual_labels=18, drawn=drawn))
     raw = draw(30, PEN_SEED).images
-    expected = raw if geometry == "raw" else np.stack([normalise(image) for image in raw])
+    expected = raw if geometry == "raw" else np.stack([normalise(image, geometry) for image in raw])
     assert np.array_equal(sets["train"].images[-18:], expected[:18])
     assert np.array_equal(sets["drawn"].images, expected[18:])
     assert set(sets["train"].origin) == {"digits", "synthetic"}
@@ -193,7 +193,7 @@ def test_geometry_is_that_of_all_drawings(geometry: str) -> None:
 def write_drawings(folder: Path, images: Any) -> Drawn:
     np.savetxt(folder / "images.csv", images.reshape(len(images), -1), fmt="%d", delimiter=",")
     np.savetxt(folder / "labels.csv", np.arange(len(images)) % 10, fmt="%d")
-    return Drawn("csv", str(folder / "images.csv"), str(folder / "labels.csv"), 1, "raw", 4)
+    return Drawn("csv", str(folder / "images.csv"), str(folder / "labels.csv"), 1, "raw", 0.0, 4)
 
 
 def test_what_is_scored_is_not_trained_on(mnist: Data, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_real_drawings() -> None:
     if not (SHARED / "drawn" / "images.csv").is_file():
         pytest.skip(f"needs the drawings in {SHARED}")
     paths = {name: str(SHARED / "drawn" / f"{name}.csv") for name in ("images", "labels")}
-    drawn = Drawn("csv", **paths, count=1, geometry="mnist", holdout=400)
+    drawn = Drawn("csv", **paths, count=1, geometry="mnist", stroke_width=0.0, holdout=400)
     assert sizes(replace(DIGITS, drawn=drawn)) == {"train": 1293, "val": 144, "test": 360, "drawn": 400}
     assert sizes(replace(DIGITS, drawn=drawn, manual_labels=1000))["train"] == 2293
     # Drawings 1,196 and 1,197 are the same.

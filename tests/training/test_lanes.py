@@ -193,7 +193,7 @@ def test_padded_weights_are_exactly_zero():
     for model in models:
         model.optimizer.build(model.trainable_variables)
     bundle = program.Program(configs, models, SETS["train"])
-    bundle.epoch(alone._order(1, 1, len(SETS["train"])), np.zeros(2))
+    bundle.epoch(SETS["train"].images, alone._order(1, 1, len(SETS["train"])), np.zeros(2))
     for lane, (one, two) in enumerate(WIDTHS):
         kernels = [np.moveaxis(bundle._weights[p].numpy(), program.axis(p), 0)[lane] for p in (0, 2, 4)]
         biases = [bundle._weights[p].numpy()[lane, 0] for p in (1, 3)]
@@ -247,6 +247,13 @@ def test_one_engine_goes_on_where_the_other_stopped_and_a_lane_may_end_early():
     assert_equal(alone.train(configs[0], SETS, start=begun[0][1]), alone.train(configs[0], SETS))
 
 
+@pytest.mark.slow
+def test_lanes_see_the_images_that_a_network_alone_sees():
+    preset = {"training.augmentation.preset": "rotate_zoom_shift"}
+    configs = [configure(PLAIN | preset, widths) for widths in WIDTHS[:2]]
+    assert_equal(lanes.train(configs, FEW)[1], alone.train(configs[1], FEW))
+
+
 def test_what_is_supported():
     assert lanes.supports(CONFIG)
     assert not lanes.supports(compose(["model=cnn"]))
@@ -261,6 +268,7 @@ def test_lanes_of_a_bundle_have_one_key():
         ("data.limit", 9),
         ("optimizer.name", "sgd"),
         ("model.layer_2.units", 0),
+        ("training.augmentation.shear", 5),
     ]:
         assert lanes.key(change(CONFIG, {path: value})) != lanes.key(CONFIG), path
     for path, value in [

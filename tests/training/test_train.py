@@ -1,5 +1,7 @@
 """Law 1: an epoch depends on configuration, seed and its number alone; and training is Keras' own training."""
 
+from itertools import pairwise
+
 import keras
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ def trained(*overrides, **how):
     "overrides",
     [
         ["model.layer_1.dropout=0.5"],
-        ["model.layer_1.dropout=0.5", "optimizer.name=nadam"],
+        ["model.layer_1.dropout=0.5", "optimizer.name=nadam", "training.augmentation.preset=rotate_zoom_shift"],
         ["training.schedule.name=plateau", "training.schedule.patience=1", "training.early_stopping.patience=6"],
         ["training.schedule.name=exponential", "training.ema=0.9", "training.label_smoothing=0.1"],
         ["training.schedule.name=one_cycle"],
@@ -118,6 +120,19 @@ def test_what_was_trained_before_changes_nothing():
     trained("training.epochs=1", "seed=3")
     again, _ = trained("training.epochs=2", "model.layer_1.dropout=0.5")
     assert np.array_equal(weights(first), weights(again))
+
+
+def test_augmentation_trains_on_other_images_in_every_epoch():
+    overrides = ["training.epochs=2", "training.augmentation.preset=rotate_zoom_shift"]
+    augmented, _ = trained(*overrides)
+    unchanged, _ = trained(overrides[0])
+    assert not np.array_equal(weights(augmented), weights(unchanged))
+    config = compose([*SMALL, *overrides])
+    train_set = load(config.data)["train"]
+    images_of = module.images_by_epoch(config, train_set)
+    seen = [train_set.images, images_of(1).numpy(), images_of(2).numpy()]
+    assert not any(np.array_equal(one, other) for one, other in pairwise(seen))
+    assert np.array_equal(images_of(1), seen[1])
 
 
 def test_another_seed_is_another_run():

@@ -52,14 +52,17 @@ def count(drawn: Drawn, classes: Sequence[str]) -> int:
 
 
 def read(drawn: Drawn, classes: Sequence[str]) -> Digits:
-    """All drawings, in MNIST's geometry or only resized, of origin "drawn", or "synthetic" for our own pen's.
+    """All drawings, light on dark and as `data.drawn.geometry` says, of origin "drawn", or "synthetic" for our own pen's.
 
-    csv     784 values from 0 (background) to 255 (ink) a row, no header; in the other file an index into `classes` a row
-    folder  PNGs of any size, light ink on a dark ground, each in a subfolder named as its class; drawn in the order of
+    csv     784 values from 0 (background) to 255 (ink) a row, or the reverse, no header; in the other file an index into
+            `classes` a row
+    folder  PNGs of any size, light on dark or dark on light, each in a subfolder named as its class; drawn in the order of
             their file names, 2.png before 10.png, over all subfolders; other files are passed over
 
     Raises DataError, naming file, row and column, for anything else.
     """
+    from digitexp.data.geometry import normalise
+
     if drawn.source == "synthetic":
         from digitexp.data.pen import draw
 
@@ -68,18 +71,8 @@ def read(drawn: Drawn, classes: Sequence[str]) -> Digits:
     else:
         images, labels = _read_csv(drawn, classes) if drawn.source == "csv" else _read_folder(drawn, classes)
         origin = "drawn"
-    fitted = np.stack([_fit(image, drawn.geometry) for image in images])
+    fitted = np.stack([normalise(image, drawn.geometry, drawn.stroke_width) for image in images])
     return Digits(fitted, labels, tuple(classes), np.full(len(labels), origin))
-
-
-def _fit(image: NDArray[np.uint8], geometry: str) -> NDArray[np.uint8]:
-    import cv2
-
-    from digitexp.data.geometry import normalise
-
-    if geometry == "mnist":
-        return normalise(image)
-    return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
 def _read_csv(drawn: Drawn, classes: Sequence[str]) -> tuple[list[NDArray[np.uint8]], NDArray[np.int64]]:
@@ -144,8 +137,6 @@ def _png(file: Path) -> NDArray[np.uint8]:
     image: Any = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE) if whole else None
     if image is None:
         raise DataError(f"{file}: found no PNG image, or one cut short.")
-    if np.median(image) > 127:
-        raise DataError(f"{file}: found a light ground, allowed is light ink on a dark ground; invert it.")
     return image
 
 

@@ -66,8 +66,8 @@ def begin(config: Config, model: keras.Model) -> None:
         raise ConfigError(f"{at}: is no network that Keras can read: {str(error).strip().splitlines()[0]}") from error
     found, needed = ([weight.shape for weight in weights] for weights in (weights, model.get_weights()))
     if found != needed:
-        raise ConfigError(f"{at}: has weights of other shapes than the configured network; found {found}, allowed is {needed}; "
-                          "choose its model.")  # fmt: skip
+        raise ConfigError(f"{at}: has weights of other shapes than the configured network; found {found}, allowed is "
+                          f"{needed}; choose its model.")  # fmt: skip
     model.set_weights(weights)
 
 

@@ -81,7 +81,8 @@ def begin_run(store: Store, parent: str, child: Child, started: str = "") -> str
     start = int(datetime.fromisoformat(started).timestamp() * 1000) if started else None
     created = store.client.create_run(experiment, start, tags | liveness.identity(), child.name)
     run = str(created.info.run_id)
-    settings = {path: value for path, value in present(child.config).items() if value is not None}
+    decided = present(child.config) | dict(child.point)  # what is varied is shown, also where it changes nothing
+    settings = {path: value for path, value in decided.items() if value is not None}
     _log(store, run, params=settings, tags=_environment())
     return run
 

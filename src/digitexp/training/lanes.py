@@ -3,11 +3,11 @@
 A small network spends more time between its operations than in them. So `program` stacks the networks, XLA compiles one
 training step for all, and an epoch is a loop over steps with the data in memory as bytes.
 
-Lanes have one seed, data, batch size, number of epochs, depth and kind of optimizer; they may differ in widths, activations,
-dropout rates, loss, and the settings of the optimizer. What a lane computes is what `train.train` computes for it alone: the
-same initial weights, the same order of images and, to rounding, the same weights after every step. Its dropout masks are
-others, but no more than those of `train.train` do they depend on what is trained beside it: they come from (seed, epoch,
-step, layer). A loss that is no longer a number ends its own lane only.
+Lanes have one seed, data, augmentation, batch size, number of epochs, depth and kind of optimizer; they may differ in
+widths, activations, dropout rates, loss, and the settings of the optimizer. What a lane computes is what `train.train`
+computes for it alone: the same initial weights, the same images in the same order and, to rounding, the same weights after
+every step. Its dropout masks are others, but no more than those of `train.train` do they depend on what is trained beside
+it: they come from (seed, epoch, step, layer). A loss that is no longer a number ends its own lane only.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -26,7 +26,7 @@ from digitexp.models.layers import layers
 from digitexp.settings import Config, Dense
 from digitexp.training import updates
 from digitexp.training.program import Program
-from digitexp.training.train import Metrics, State, _order, evaluate
+from digitexp.training.train import Metrics, State, _order, evaluate, images_by_epoch
 
 OnEpoch = Callable[[int, int, Metrics], bool]
 Trained = tuple[keras.Model, State] | TrainingError
@@ -89,10 +89,11 @@ def train(
         lane.restore(state)
     places = sorted(range(len(lanes)), key=lambda index: _kinds(configs[index]))  # equal neighbours are computed together
     program = Program([configs[index] for index in places], [lanes[index].model for index in places], sets["train"])
+    images_of = images_by_epoch(configs[0], sets["train"])
     epoch, last = start[0].epoch if start else 0, until or configs[0].training.epochs
     while epoch < last and any(lane.outcome is None for lane in lanes):
         epoch += 1
-        measured = _epoch(program, configs[0], sets, epoch)
+        measured = _epoch(program, configs[0], sets, images_of(epoch), epoch)
         for index, lane in enumerate(lanes):
             if lane.outcome is None:
                 place = places.index(index)
@@ -148,12 +149,14 @@ def _lane(config: Config) -> _Lane:
     return _Lane(model)
 
 
-def _epoch(program: Program, config: Config, sets: Mapping[str, Digits], epoch: int) -> dict[str, np.ndarray]:
+def _epoch(
+    program: Program, config: Config, sets: Mapping[str, Digits], images: tf.Tensor, epoch: int
+) -> dict[str, np.ndarray]:
     """Train for an epoch: losses and accuracies (lanes,), and probabilities (lanes, n, classes) of "val" if there is one."""
     keys = [np.random.SeedSequence([config.seed, epoch, layer]).generate_state(1)[0] for layer in range(4)]
     try:
         loss, accuracy = program.epoch(
-            _order(config.seed, epoch, len(sets["train"])), np.array(keys, np.uint32).view(np.int32)
+            images, _order(config.seed, epoch, len(sets["train"])), np.array(keys, np.uint32).view(np.int32)
         )
         measured = {"train/loss": loss, "train/accuracy": accuracy}
         return measured | ({"val": program.predict(sets["val"].images)} if "val" in sets else {})

@@ -37,7 +37,7 @@ class Program:
         self._batch, self._classes = configs[0].training.batch_size, len(digits.classes)
         self._losses = [config.loss for config in configs]
         self._activations, self._rates = _by_layer(configs)
-        self._images, self._labels = tf.constant(digits.images), tf.constant(digits.labels, tf.int32)
+        self._labels = tf.constant(digits.labels, tf.int32)
 
         parameters = [list(column) for column in zip(*(model.trainable_variables for model in models), strict=True)]
         self._weights = [tf.Variable(_stack(column, axis(p))) for p, column in enumerate(parameters)]
@@ -52,12 +52,12 @@ class Program:
         self._compiled_epoch = tf.function(self._epoch)
         self._compiled_probabilities = tf.function(self._probabilities, jit_compile=True, autograph=False)
 
-    def epoch(self, order: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Train on every image once, in `order` (n,); losses and accuracies, (lanes,) each.
+    def epoch(self, images: tf.Tensor, order: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Train on each of `images` (n, 28, 28) uint8 once, in `order` (n,); losses and accuracies, (lanes,) each.
 
         `keys` int32 (hidden layers,) are the source of the dropout masks of this epoch.
         """
-        loss, correct = self._compiled_epoch(tf.constant(order), tf.constant(keys, tf.int32))
+        loss, correct = self._compiled_epoch(images, tf.constant(order), tf.constant(keys, tf.int32))
         return loss.numpy() / self._count, correct.numpy() / self._count
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -77,19 +77,19 @@ class Program:
             for name, slot in own.items():
                 _unstack(self._slots[p][name], axis(p), lane, slot)
 
-    def _epoch(self, order: tf.Tensor, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _epoch(self, images: tf.Tensor, order: tf.Tensor, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         whole = self._count // self._batch * self._batch
         loss, correct = tf.zeros(self._lanes), tf.zeros(self._lanes, tf.int32)
         for first in tf.range(0, whole, self._batch):
             rows = tf.ensure_shape(order[first : first + self._batch], [self._batch])
             losses, hits = self._compiled_step(
-                tf.gather(self._images, rows), tf.gather(self._labels, rows), keys, first // self._batch
+                tf.gather(images, rows), tf.gather(self._labels, rows), keys, first // self._batch
             )
             loss, correct = loss + losses * self._batch, correct + hits
         if whole < self._count:
             rows = tf.ensure_shape(order[whole:], [self._count - whole])
             losses, hits = self._compiled_step(
-                tf.gather(self._images, rows), tf.gather(self._labels, rows), keys, whole // self._batch
+                tf.gather(images, rows), tf.gather(self._labels, rows), keys, whole // self._batch
             )
             loss, correct = loss + losses * (self._count - whole), correct + hits
         return loss, correct

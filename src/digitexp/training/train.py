@@ -1,9 +1,9 @@
 """Train one network so that epoch e depends only on its configuration, its seed and e (law 1).
 
-The order of the images and the dropout masks of an epoch are drawn from (seed, epoch), so a run that stopped after any
-epoch goes on exactly as if it had not. An epoch is one TensorFlow function over data that stays in memory as bytes: Keras'
-`fit` spends more time between the steps of a small network than in them. Steps, losses and optimizers are Keras' own, and a
-test holds the weights against those of `fit`.
+The order of the images, their augmentation and the dropout masks of an epoch are drawn from (seed, epoch), so a run that
+stopped after any epoch goes on exactly as if it had not. An epoch is one TensorFlow function over data that stays in memory
+as bytes: Keras' `fit` spends more time between the steps of a small network than in them. Steps, losses and optimizers are
+Keras' own, and a test holds the weights against those of `fit`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from digitexp.data.augmentation import augment
 from digitexp.data.digits import Digits
 from digitexp.errors import TrainingError
 from digitexp.models import network
@@ -69,6 +70,7 @@ def train(
         curves = {name: list(values) for name, values in start.curves.items()}
         for variable, value in zip(variables, start.variables, strict=True):
             variable.assign(value)
+    images_of = images_by_epoch(config, sets["train"])
     run_epoch = _epoch_function(model, sets["train"], config.training)
     for epoch in range(done + 1, (until or config.training.epochs) + 1):
         if stopped(stopping, curves):
@@ -77,7 +79,7 @@ def train(
         steps = -(-len(sets["train"]) // config.training.batch_size)
         planned = rates(config.training, rate, epoch, steps, curves)
         try:
-            metrics = run_epoch(_order(config.seed, epoch, len(sets["train"])), planned)
+            metrics = run_epoch(images_of(epoch), _order(config.seed, epoch, len(sets["train"])), planned)
         except tf.errors.OpError as error:
             raise TrainingError(f"epoch {epoch}: TensorFlow says: {str(error).strip().splitlines()[0]}") from error
         if not np.isfinite(metrics["train/loss"]):
@@ -138,6 +140,17 @@ def class_weights(digits: Digits) -> np.ndarray:
     return (len(digits) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
 
 
+def images_by_epoch(config: Config, digits: Digits) -> Callable[[int], tf.Tensor]:
+    """The images (n, 28, 28) uint8 of each epoch, as a function of its number: augmented, or always the same tensor."""
+    untouched = tf.constant(digits.images)
+
+    def images_of(epoch: int) -> tf.Tensor:
+        augmented = augment(digits.images, config.training.augmentation, config.seed, epoch)
+        return untouched if augmented is digits.images else tf.constant(augmented)
+
+    return images_of
+
+
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count).astype(np.int32)
 
@@ -151,15 +164,15 @@ def _reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
 
 def _epoch_function(
     model: keras.Model, digits: Digits, training: Training
-) -> Callable[[np.ndarray, np.ndarray], Metrics]:
-    """One epoch, as a function of the order of the images `(n,)` and of the learning rates `(steps,)`."""
-    images, labels = tf.constant(digits.images), tf.constant(digits.labels)
+) -> Callable[[tf.Tensor, np.ndarray, np.ndarray], Metrics]:
+    """One epoch, as a function of the images (n, 28, 28) uint8, their order (n,) and the learning rates (steps,)."""
+    labels = tf.constant(digits.labels)
     classes, count, batch_size = len(digits.classes), len(digits), training.batch_size
     weights = class_weights(digits) if training.class_weights == "balanced" else None
     changing, smoothing = training.schedule.name != "constant", training.label_smoothing
 
     @tf.function(reduce_retracing=True)
-    def step(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step(images: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x = tf.cast(tf.gather(images, rows), tf.float32)
         y = tf.gather(labels, rows)
         truth = tf.one_hot(y, classes)
@@ -175,17 +188,17 @@ def _epoch_function(
         return loss * tf.cast(tf.size(rows), loss.dtype), tf.reduce_sum(tf.cast(correct, tf.int32))
 
     @tf.function
-    def epoch(order: tf.Tensor, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def epoch(images: tf.Tensor, order: tf.Tensor, rates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         loss, correct = tf.constant(0.0), tf.constant(0)
         for first in tf.range(0, count, batch_size):
             if changing:
                 model.optimizer.learning_rate = rates[first // batch_size]
-            batch_loss, batch_correct = step(order[first : first + batch_size])
+            batch_loss, batch_correct = step(images, order[first : first + batch_size])
             loss, correct = loss + batch_loss, correct + batch_correct
         return loss / count, correct / count
 
-    def run(order: np.ndarray, rates: np.ndarray) -> Metrics:
-        loss, accuracy = epoch(tf.constant(order), tf.constant(rates))
+    def run(images: tf.Tensor, order: np.ndarray, rates: np.ndarray) -> Metrics:
+        loss, accuracy = epoch(images, tf.constant(order), tf.constant(rates))
         metrics = {"train/loss": float(loss), "train/accuracy": float(accuracy)}
         return metrics | ({"train/learning_rate": float(rates.mean(dtype=np.float64))} if changing else {})
 
