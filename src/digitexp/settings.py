@@ -113,6 +113,9 @@ class Data:
         _check_source(self.name, self.path, at)
         if self.name == "mnist":
             require(self.test is None, f"{at}.test", self.test, "null with data=mnist, which has its own test set")
+        elif self.name in KAGGLE:
+            require(self.test is not None and 0 <= self.test < 1, f"{at}.test", self.test,
+                    "a share from 0 to below 1; with 0 there is no such set")  # fmt: skip
         else:
             require(self.test is not None and 0 < self.test < 1, f"{at}.test", self.test, "a share between 0 and 1")
         require(self.also.name != self.name, f"{at}.also.name", self.also.name, "another source than the first")
@@ -150,7 +153,8 @@ class Data:
         known = {"kaggle": self.test_labels is not None, "kaggle_stand_in": True}
         kaggle = [name for name in KAGGLE if name in self.sources and known[name]]
         drawn = ("drawn",) if self.drawn.source != "none" and self.drawn.holdout else ()
-        return (*val, "test", *kaggle, *drawn)
+        test = () if self.test == 0 else ("test",)
+        return (*val, *test, *kaggle, *drawn)
 
 
 @dataclass
@@ -243,8 +247,37 @@ class Cnn:
         choose(f"{at}.global_pooling", self.global_pooling, dict.fromkeys(["none", "average", "max"]))
 
 
+# The settings that a baseline has; the others change nothing.
+ESTIMATORS: dict[str, tuple[str, ...]] = {
+    "logistic_regression": ("C",),
+    "svm": ("C", "gamma"),
+    "knn": ("neighbors",),
+    "random_forest": ("trees",),
+}
+
+
+@dataclass
+class Baseline:
+    """No neural network: one of scikit-learn's classifiers, fitted to the training images once; it spelt the settings."""
+
+    kind: str = MISSING
+    estimator: str = MISSING
+    C: float = MISSING
+    gamma: Optional[float] = MISSING
+    neighbors: int = MISSING
+    trees: int = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.estimator", self.estimator, ESTIMATORS)
+        require(self.C > 0, f"{at}.C", self.C, "a number above 0")
+        require(self.gamma is None or self.gamma > 0, f"{at}.gamma", self.gamma, "a number above 0, or null for its default")
+        require(self.neighbors >= 1, f"{at}.neighbors", self.neighbors, "a number of images from 1")
+        require(self.trees >= 1, f"{at}.trees", self.trees, "a number of trees from 1")
+
+
 registry.NETWORKS["dense"] = registry.Entry("dense", schema=Dense)
 registry.NETWORKS["cnn"] = registry.Entry("cnn", schema=Cnn)
+registry.NETWORKS["baseline"] = registry.Entry("baseline", schema=Baseline)
 
 
 @dataclass
@@ -437,11 +470,21 @@ class Training:
 
 @dataclass
 class Evaluation:
-    """What is measured on every evaluation set, besides accuracy and loss: names of registered metrics."""
+    """What is measured on every evaluation set, besides accuracy and loss: names of registered metrics.
+
+    `target` is an accuracy of "val": after how many epochs and seconds was it reached? `shifts` are pixels by which images
+    are moved to be read again; `ensemble` says whether the seeds of a trial are also read together.
+    """
 
     metrics: list[str] = MISSING
+    target: Optional[float] = MISSING
+    shifts: int = MISSING
+    ensemble: bool = MISSING
 
     def check(self, at: str) -> None:
+        require(self.target is None or 0 < self.target <= 1, f"{at}.target", self.target,
+                "a share above 0, at most 1, or null for none")  # fmt: skip
+        require(0 <= self.shifts <= 4, f"{at}.shifts", self.shifts, "pixels from 0 to 4")
         for name in self.metrics:
             choose(f"{at}.metrics", name, registry.METRICS)
 

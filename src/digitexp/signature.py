@@ -20,7 +20,10 @@ from digitexp.settings import PROPOSED, Config
 RECIPE = 1
 
 # Where files lie; their bytes decide.
-PATHS = ("data.path", "data.also.path", "data.test_labels", "data.writers", "data.drawn.images", "data.drawn.labels")
+PATHS = (
+    "training.start", "data.path", "data.also.path", "data.test_labels", "data.writers", "data.drawn.images",
+    "data.drawn.labels",
+)  # fmt: skip
 
 
 def signature(config: Config, sources: Mapping[str, str]) -> str:

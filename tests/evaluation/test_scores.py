@@ -79,9 +79,9 @@ def test_rows_become_shares_and_empty_rows_stay_empty():
 
 def test_each_class_has_its_scores():
     assert per_class(TABLE, ["zero", "one", "two"]) == [
-        ClassScore("zero", support=4, precision=2 / 3, recall=0.5, f1=4 / 7),
-        ClassScore("one", support=2, precision=0.5, recall=0.5, f1=0.5),
-        ClassScore("two", support=0, precision=0.0, recall=0.0, f1=0.0),
+        ClassScore("zero", support=4, precision=2 / 3, recall=0.5, f1=4 / 7, errors=2, error_rate=0.5),
+        ClassScore("one", support=2, precision=0.5, recall=0.5, f1=0.5, errors=1, error_rate=0.5),
+        ClassScore("two", support=0, precision=0.0, recall=0.0, f1=0.0, errors=0, error_rate=0.0),
     ]
 
 

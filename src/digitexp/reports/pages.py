@@ -162,6 +162,11 @@ def _notes(report: Report) -> list[str]:
         if not any(run.read for run in report.sweep.runs):
             how = "Wilson, with the spread between the seeds taken off the number of images"
         notes = [f"Means over {repeats} seeds. Small: the 95 % interval ({how})."]
+    for row in report.by_evidence:
+        if row.scored.together:
+            said = ", ".join(f"{part} {value:.4f}" for part, value in row.scored.together.items())
+            notes.append(f"{name(row.scored.point, report.paths)}, its {repeats} seeds read together (the mean of their "
+                         f"probabilities): {said}.")  # fmt: skip
     if report.sweep.objective:
         notes.append(f"* chosen on: the ranking is by {report.sweep.objective}, so the first one's own value flatters it.")
     if report.marked:

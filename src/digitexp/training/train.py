@@ -140,6 +140,15 @@ def class_weights(digits: Digits) -> np.ndarray:
     return (len(digits) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
 
 
+def measure(loss: Callable[[np.ndarray, np.ndarray], object], name: str, labels: np.ndarray, said: np.ndarray) -> Metrics:
+    """The same of probabilities `said` (n, classes) that no network gave, by a loss on one-hot labels."""
+    truth = np.eye(said.shape[1], dtype=np.float32)[labels]
+    return {
+        f"{name}/loss": float(np.mean(np.asarray(loss(truth, said)))),
+        f"{name}/accuracy": float(np.mean(said.argmax(axis=1) == labels)),
+    }
+
+
 def images_by_epoch(config: Config, digits: Digits) -> Callable[[int], tf.Tensor]:
     """The images (n, 28, 28) uint8 of each epoch, as a function of its number: augmented, or always the same tensor."""
     untouched = tf.constant(digits.images)
