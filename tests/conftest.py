@@ -11,12 +11,24 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from digitexp.compose import compose
+from digitexp.data.digits import Digits
 from digitexp.settings import Config
 
 settings.register_profile("digitexp", deadline=None)  # the machine is shared: a pause is no failure
 settings.load_profile("digitexp")
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
+
+
+def write_kaggle(folder: Path, train: Digits, test: Digits) -> None:
+    """train.csv, test.csv and test_labels.csv as the Kaggle competition has, or would have, them."""
+    number = [str(value).encode() for value in range(256)]
+    pixels = ",".join(f"pixel{place}" for place in range(784)).encode()
+    flat = [[b",".join([number[value] for value in image.tobytes()]) for image in part.images] for part in (train, test)]
+    labelled = [number[label] + b"," + row for label, row in zip(train.labels, flat[0], strict=True)]
+    (folder / "train.csv").write_bytes(b"\n".join([b"label," + pixels, *labelled, b""]))
+    (folder / "test.csv").write_bytes(b"\n".join([pixels, *flat[1], b""]))
+    (folder / "test_labels.csv").write_bytes(b"\n".join([*(number[label] for label in test.labels), b""]))
 
 
 @pytest.fixture

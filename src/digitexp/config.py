@@ -34,6 +34,7 @@ NEUTRAL: dict[str, Any] = {
     "data.balance": "natural",
     "data.remove_leakage": False,
     "data.near_duplicates": False,
+    "data.drawn.stroke_width": 0.0,
     "training.class_weights": "none",
     "training.start": SCRATCH,
     "training.schedule.name": "constant",
@@ -47,7 +48,6 @@ NEUTRAL: dict[str, Any] = {
     **{f"model.conv_{number}.pooling": "max" for number in range(1, 7)},
     **{f"model.conv_{number}.normalization": "before" for number in range(1, 7)},
     **{f"model.head_{number}.normalization": "before" for number in range(1, 4)},
-    "data.drawn.stroke_width": 0.0,
     **{f"training.augmentation.{name}": 0.0 for name in ("rotation", "zoom", "shift", "shear", "brightness")},
 }
 

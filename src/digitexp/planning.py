@@ -13,6 +13,7 @@ from digitexp.models.layers import layers, training_flops
 from digitexp.settings import SCRATCH, Config, Data
 from digitexp.signature import question, signature
 from digitexp.space import Parameter, Point
+from digitexp.training.engines import resolve
 
 START_SECONDS = 1.5  # TensorFlow traces a new network before its first epoch
 GUESSED_RATE = {"cnn": 15.0, "dense": 60.0}  # seconds per TFLOP on two cores, where no run is recorded yet
@@ -61,7 +62,7 @@ class Plan:
     def jobs(self, trial: int, point: Point) -> list[Job]:
         """The runs of one trial, one for each seed."""
         seeds = range(self.config.seed, self.config.seed + self.config.search.repeats)
-        configs = [located(change(self.config, dict(point) | {"seed": seed}), self.starts) for seed in seeds]
+        configs = [resolve(located(change(self.config, dict(point) | {"seed": seed}), self.starts)) for seed in seeds]
         return [Job(trial, point, config, signature(config, self.sources_of(config))) for config in configs]
 
     def sources_of(self, config: Config) -> Mapping[str, str]:
@@ -101,7 +102,7 @@ def plan(config: Config, locate: Callable[[str], Path] = Path) -> Plan:
     points = space.points(config, parameters)
     begun = {config.training.start, *(value for one in parameters if one.path == "training.start" for value in one.listed())}
     starts = {address: locate(address) for address in begun - {SCRATCH}}
-    asked = located(config, starts)
+    asked = resolve(located(config, starts))
     spelt = Plan(config, digests, question(asked, digests | _start(asked)), parameters, points, starts)
     sets.size(config.data)
     for point in points or [{}]:

@@ -13,7 +13,7 @@ from typing import Any
 from digitexp import registry
 from digitexp.data import sets as data_sets
 from digitexp.data.digits import Digits
-from digitexp.errors import ConfigError, DataError, TrainingError
+from digitexp.errors import ConfigError, DataError, OutOfMemoryError, TrainingError
 from digitexp.evaluation import calibration, roc, shifts
 from digitexp.evaluation.shifts import SHIFTED
 from digitexp.models import network
@@ -49,47 +49,65 @@ def run(
 
 
 class _Clock:
-    """Tells epochs on, and notes when they ended, by run."""
+    """Tells epochs on, each once: a bundle that was split begins again, with the same numbers. Notes when they ended."""
 
     def __init__(self, on_epoch: OnEpoch) -> None:
         self.on_epoch = on_epoch
-        self.ends: dict[int, list[float]] = {}
+        self.ends: dict[int, list[float]] = {}  # by run, `time.perf_counter`
 
     def __call__(self, index: int, epoch: int, metrics: dict[str, float]) -> bool:
+        if index in self.ends and epoch <= len(self.ends[index]):
+            return True
+        ends = self.ends.setdefault(index, [])
         if epoch:
-            self.ends.setdefault(index, []).append(time.perf_counter())
+            ends.append(time.perf_counter())
         return self.on_epoch(index, epoch, metrics)
 
 
 def _bundles(configs: Sequence[Config]) -> list[list[int]]:
     """Positions of runs that are trained as one program, and of every other run by itself."""
-    able = [index for index, config in enumerate(configs) if config.training.engine == "lanes" and lanes.supports(config)]
-    bundled = [[able[place] for place in bundle] for bundle in lanes.bundles([configs[index] for index in able])]
+    able = [index for index, config in enumerate(configs) if config.training.engine == "lanes"]
+    bundled = _lanes(configs, able)
     return sorted([*bundled, *([index] for index in range(len(configs)) if index not in able)])
+
+
+def _lanes(configs: Sequence[Config], positions: Sequence[int], most: int = lanes.LANES) -> list[list[int]]:
+    bundles = lanes.bundles([configs[index] for index in positions], most)
+    return [[positions[place] for place in bundle] for bundle in bundles]
 
 
 def _train(
     configs: Sequence[Config], positions: Sequence[int], folder: Path, clock: _Clock
 ) -> Iterator[tuple[int, Result | Failure]]:
     chosen = [configs[index] for index in positions]
-    sets = data_sets.load(chosen[0].data)
+    loaded = {repr(config.data): data_sets.load(config.data) for config in chosen}
+    sets = [loaded[repr(config.data)] for config in chosen]
     if isinstance(chosen[0].model, Baseline):
-        yield positions[0], _baseline(chosen[0], sets)
+        yield positions[0], _baseline(chosen[0], sets[0])
         return
     started = time.perf_counter()
     outcomes: Sequence[lanes.Trained]
-    if len(chosen) == 1:
-        outcomes = [training.train(chosen[0], sets, on_epoch=partial(clock, positions[0]))]
-    else:
-        outcomes = lanes.train(chosen, sets, on_epoch=lambda lane, epoch, metrics: clock(positions[lane], epoch, metrics))
+    try:
+        if chosen[0].training.engine == "lanes":
+            outcomes = lanes.train(
+                chosen, sets, on_epoch=lambda lane, epoch, metrics: clock(positions[lane], epoch, metrics)
+            )
+        else:
+            outcomes = [training.train(chosen[0], sets[0], on_epoch=partial(clock, positions[0]))]
+    except OutOfMemoryError:
+        if len(chosen) == 1:
+            raise
+        for fewer in _lanes(configs, positions, len(chosen) // 2):
+            yield from _train(configs, fewer, folder, clock)
+        return
     ended = time.perf_counter()
     seconds = (ended - started) / len(chosen)
-    for index, config, outcome in zip(positions, chosen, outcomes, strict=True):
+    for index, config, own, outcome in zip(positions, chosen, sets, outcomes, strict=True):
         if isinstance(outcome, TrainingError):
             yield index, Failure(str(outcome), str(outcome))
         else:
-            ends = [seconds - (ended - end) / len(chosen) for end in clock.ends.get(index, [])]
-            yield index, _result(config, sets, *outcome, seconds, ends, folder / f"{index}.keras")
+            ends = [seconds - (ended - end) / len(chosen) for end in clock.ends[index]]
+            yield index, _result(config, own, *outcome, seconds, ends, folder / f"{index}.keras")
 
 
 def _result(

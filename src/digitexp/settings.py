@@ -448,8 +448,8 @@ class Training:
     augmentation: Augmentation = MISSING
 
     def check(self, at: str) -> None:
+        choose(f"{at}.engine", self.engine, dict.fromkeys(["auto", "keras", "lanes"]))
         choose(f"{at}.class_weights", self.class_weights, dict.fromkeys(["none", "balanced"]))
-        choose(f"{at}.engine", self.engine, dict.fromkeys(["keras", "lanes"]))
         require(self.epochs >= 1, f"{at}.epochs", self.epochs, "a whole number from 1")
         require(self.batch_size >= 1, f"{at}.batch_size", self.batch_size, "a number of images from 1")
         require(0 <= self.label_smoothing < 1, f"{at}.label_smoothing", self.label_smoothing, "a share from 0 to below 1")

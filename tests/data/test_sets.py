@@ -219,6 +219,85 @@ def test_changed_drawings_are_read_again(mnist: Data, tmp_path: Path) -> None:
     assert load(data)["drawn"].digest() != before
 
 
+def mixture(mnist: Data) -> Data:
+    """MNIST and a stand-in made of the same 450 images: 270 to train on, 180 scored."""
+    return replace(mnist, also=Also("kaggle_stand_in", None))
+
+
+def test_a_mixture_keeps_the_origin_of_each_image(mnist: Data, tmp_path: Path) -> None:
+    drawn = write_drawings(tmp_path, numbered(10, 5000))
+    data = replace(mixture(mnist), drawn=drawn, manual_labels=6, allow_leakage=True)
+    train = load(data)["train"]
+    origins = dict(zip(*np.unique(train.origin, return_counts=True), strict=True))
+    assert set(origins) == {"mnist", "kaggle stand-in", "drawn"}
+    assert origins["drawn"] == 6
+    assert origins["mnist"] + origins["kaggle stand-in"] == 603  # nine tenths of 400 + 270
+    assert data.evaluation_sets == ("val", "test", "kaggle_stand_in", "drawn")
+
+
+def test_a_mixture_that_holds_what_is_scored_is_refused_cleaned_or_marked(mnist: Data) -> None:
+    data = replace(mixture(mnist), validation=0)
+    with pytest.raises(DataError, match=r"images of test in train too; .*data\.remove_leakage=true.*data\.allow_leakage=true"):
+        load(data)
+    removed, allowed = load(replace(data, remove_leakage=True)), load(replace(data, allow_leakage=True, remove_leakage=True))
+    scored = {image.tobytes() for name in ("test", "kaggle_stand_in") for image in removed[name].images}
+    assert not scored & {image.tobytes() for image in removed["train"].images}
+    assert len(allowed["train"]) == 670
+    known = {image.tobytes() for image in allowed["train"].images}
+    for name in ("test", "kaggle_stand_in"):
+        rest = [image.tobytes() for image in allowed[name].images if image.tobytes() not in known]
+        assert [image.tobytes() for image in allowed[f"{name}_clean"].images] == rest
+        assert removed[name] is not None
+        assert len(removed[name]) == len(allowed[name])
+    assert size(replace(data, remove_leakage=True)) == len(removed["train"])
+
+
+@pytest.mark.parametrize("name", ["digits", "kaggle_stand_in"])
+def test_a_source_without_a_test_set_holds_out_its_own(mnist: Data, name: str) -> None:
+    data = DIGITS if name == "digits" else replace(mnist, name=name, test=0.2)
+    sets = load(data)
+    assert tuple(sets) == ("train", *data.evaluation_sets)
+    if name != "digits":
+        assert {part: len(found) for part, found in sets.items()} == {"train": 194, "val": 22, "test": 54, name: 180}
+        assert len({image.tobytes() for found in sets.values() for image in found.images}) == 450
+    assert size(data) == len(sets["train"])
+
+
+@pytest.fixture
+def by_writer(mnist: Data, tmp_path: Path) -> Data:
+    np.savez(tmp_path / "writers.npz", writer_train=np.arange(400) // 20)
+    return replace(mnist, split="writer", writers=str(tmp_path / "writers.npz"))
+
+
+@pytest.mark.parametrize("changes", [{}, {"limit": 200}, {"folds": 4, "fold": 3}, {"manual_labels": 2, "drawn": SYNTHETIC}])
+def test_nobody_who_wrote_a_validation_image_wrote_a_training_image(by_writer: Data, changes: dict[str, Any]) -> None:
+    data = replace(by_writer, **changes)
+    sets = load(data)
+    writers = {name: {number // 20 for number in numbers(sets[name]) if number < 400} for name in ("train", "val")}
+    whole = [digits for digits in (sets["train"], sets["val"]) for origin in digits.origin if origin == "mnist"]
+    assert not writers["train"] & writers["val"] or data.manual_labels  # a drawing has no number
+    assert len(whole) == (data.limit or 400)
+    assert size(data) == len(sets["train"])
+
+
+def test_a_fold_is_the_validation_set(mnist: Data) -> None:
+    found = [numbers(load(replace(mnist, folds=5, fold=number, validation=0))["val"]) for number in range(1, 6)]
+    assert sorted(number for fold in found for number in fold) == list(range(400))
+
+
+@pytest.mark.parametrize("balance", ["balanced", "skewed"])
+def test_balance_is_that_of_the_training_images_alone(mnist: Data, balance: str, tmp_path: Path) -> None:
+    natural = load(mnist)
+    data = replace(mnist, balance=balance, manual_labels=6, drawn=write_drawings(tmp_path, numbered(10, 5000)))
+    sets = load(data)
+    assert all(sets[name].digest() == natural[name].digest() for name in ("val", "test"))
+    assert list(sets["train"].origin[-6:]) == ["drawn"] * 6
+    counts = np.bincount(sets["train"].labels[:-6])
+    assert (len(set(counts)) == 1) == (balance == "balanced")
+    assert counts[0] > counts[-1] or balance == "balanced"
+    assert size(data) == len(sets["train"])
+
+
 def test_real_drawings() -> None:
     if not (SHARED / "drawn" / "images.csv").is_file():
         pytest.skip(f"needs the drawings in {SHARED}")

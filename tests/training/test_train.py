@@ -189,3 +189,24 @@ def test_predictions_do_not_depend_on_how_many_are_made_at_once(monkeypatch):
 def test_it_learns():
     _, state = trained("training.epochs=15", "data.limit=null")
     assert state.curves["val/accuracy"][-1] > 0.9
+
+
+def test_class_weights_are_those_of_keras_fit():
+    config = compose([*SMALL, "training.epochs=1", "training.class_weights=balanced", "data.balance=skewed"])
+    sets = load(config.data)
+    counts = np.bincount(sets["train"].labels)
+    weights_of = module.class_weights(sets["train"])
+    assert counts.max() > 4 * counts.min()
+    assert np.allclose(counts * weights_of, len(sets["train"]) / 10)  # all classes together weigh the same
+    ours, state = train(config, sets)
+    theirs = network.compile(config)
+    order = module._order(config.seed, 1, len(sets["train"]))
+    images, labels = sets["train"].images[order].astype("float32"), sets["train"].labels[order]
+    history = theirs.fit(images, np.eye(10, dtype="float32")[labels], sample_weight=weights_of[labels],
+                         batch_size=32, epochs=1, shuffle=False, verbose=0)  # fmt: skip
+    difference = np.linalg.norm(weights(ours) - weights(theirs)) / np.linalg.norm(weights(theirs))
+    assert difference < 1e-5
+    # Keras divides the loss of an epoch by the weights, we by the images.
+    assert state.curves["train/loss"][0] == pytest.approx(history.history["loss"][0], rel=0.1)
+    unweighted, _ = train(change(config, {"training.class_weights": "none"}), sets)
+    assert np.linalg.norm(weights(ours) - weights(unweighted)) / np.linalg.norm(weights(ours)) > 1e-3

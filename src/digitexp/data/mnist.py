@@ -112,7 +112,7 @@ def _read_npz(file: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
                 raise DataError(f"{file}: found no {', '.join(missing)}; allowed are the arrays {', '.join(names)}.")
             return {name: archive[name] for name in names}
     except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{file}: cannot be read as .npz: {error}") from error
+        raise DataError(f"{file}: cannot be read as .npz: {str(error).rstrip('.')}.") from error
 
 
 def _read_idx(file: Path) -> NDArray[np.uint8]:
@@ -123,7 +123,7 @@ def _read_idx(file: Path) -> NDArray[np.uint8]:
         # By content: a file may have been unpacked without losing its .gz.
         raw = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{file}: cannot be read: {error}") from error
+        raise DataError(f"{file}: cannot be read: {str(error).rstrip('.')}.") from error
     magic, start = bytes((0, 0, 8, dimensions)), 4 + 4 * dimensions
     if raw[:4] != magic:
         raise DataError(f"{file}: found the magic number {raw[:4].hex() or 'none'}, allowed is {magic.hex()}.")

@@ -137,7 +137,8 @@ def _sweep(store: Store, parent: Mapping[str, Any], note: str) -> SweepRecord:
 def _run_record(store: Store, run: Any, asked: Mapping[str, Any]) -> RunRecord:
     tags = run.data.tags
     point, seed = json.loads(tags[f"{TAG}point"]), int(run.data.params["seed"])
-    settings = decisive(dict(asked) | point)
+    resolved = {path: run.data.params[path] for path, value in asked.items() if value == "auto" and path in run.data.params}
+    settings = decisive(dict(asked) | resolved | point)
     started = datetime.fromtimestamp(run.info.start_time / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     record = {"signature": tags[f"{TAG}signature"], "trial": int(tags[f"{TAG}trial"]), "seed": seed, "point": point,
               "settings": settings, "started": started, "facts": _facts(store, run)}  # fmt: skip
