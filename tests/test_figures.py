@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
+from digitexp.evaluation.calibration import reliability
 from digitexp.evaluation.compare import wilson
 from digitexp.figures import (
     BLUE,
@@ -22,6 +23,7 @@ from digitexp.figures import (
     learning_figure,
     network_figure,
     ranking_figure,
+    reliability_figure,
     save,
     standings_figure,
     values_figure,
@@ -90,6 +92,13 @@ def digits_of(count, caption="true 4, read 9", **settings):
     return digits_figure(images, [caption] * count, "The surest errors", **settings)
 
 
+def reliability_of(*sets):
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.full(10, 0.05), 2000)
+    bins = reliability(rng.integers(0, 10, 2000), probabilities)
+    return reliability_figure(dict.fromkeys(sets, bins), dict.fromkeys(sets, 0.0123), "cnn seed=1")
+
+
 LONG = "model.conv_1.filters=32 model.conv_2.filters=64 optimizer.name=adam optimizer.learning_rate=0.001"
 FIGURES = {
     "confusion of ten": lambda: confusion_figure(confusion_of(10), DIGITS, "cnn, seed 1: test"),
@@ -122,6 +131,9 @@ FIGURES = {
     "values by their factor": lambda: values_of([1e-4, 1e-3, 1e-2, 1e-1, 1], ["chosen on: val", "test"]),
     "counts of ten": lambda: counts_figure(confusion_of(10), DIGITS, "nadam, test"),
     "counts of three": lambda: counts_figure(confusion_of(3), DIGITS[:3], "nadam, test"),
+    "reliability of two sets": lambda: reliability_of("val", "test"),
+    "reliability of one set": lambda: reliability_of("test"),
+    "reliability of nothing": lambda: reliability_figure({}, {}, "nothing"),
     "network of 4": lambda: network_figure(layers_of(4), "dense"),
     "network of 25": lambda: network_figure(layers_of(25), LONG),
     "digits in one row": lambda: digits_of(3),
