@@ -305,7 +305,11 @@ def reliability_figure(sets: Mapping[str, Sequence[Bin]], errors: Mapping[str, f
         above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share that is right", title=f"{name}: error {errors[name]:.4f}")
         above.grid()
         below.bar(middles, [one.images for one in bins], width * 0.9, color=OF_SET.get(name, BLUE))
-        below.set(yscale="log", xlabel="probability of what is read", ylabel="images")
+        below.set(yscale="log", xlabel="probability of what is read", ylabel="images", ylim=(0.5, None))
+        most = max((one.images for one in bins), default=1)
+        decades = [10**power for power in range(7) if 10**power <= most]
+        below.yaxis.set_minor_locator(NullLocator())
+        below.set_yticks(decades, [f"{count:,}" for count in decades])
     return figure
 
 

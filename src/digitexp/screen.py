@@ -90,10 +90,9 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     scored = f"{', '.join(others)} and {last}" if others else last
     images = f"{sets.size(config.data):,} images to train on, scored on {scored}"
     about.add_row("data", f"{' and '.join(config.data.sources)}: {images}")
-    about.add_row(
-        "training",
-        f"{config.model.kind}, {_count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}",
-    )
+    kinds = dict.fromkeys(job.config.model.kind for job in jobs)
+    steps = f", {_count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}"
+    about.add_row("training", " and ".join(kinds) + ("" if set(kinds) == {"baseline"} else steps))
     about.add_row("ranked by", config.search.objective or "nothing: no winner is chosen")
     total = f"{_count(plan.trials, 'trial')} x {_count(config.search.repeats, 'seed')} = {_count(plan.runs, 'run')}"
     if plan.points is None:

@@ -97,8 +97,11 @@ def _about(report: Report) -> str:
     epochs = {run.settings["training.epochs"] for run in report.sweep.runs}
     length = f"{min(epochs)} epochs" if len(epochs) == 1 else f"{min(epochs)} to {max(epochs)} epochs"
     length = "1 epoch" if epochs == {1} else length
-    return (f"{len(report.rows)} settings, {repeats} seed{'s' if repeats > 1 else ''} each; {first['data.name']},{trained} "
-            f"a {first['model.kind']} network, {length}")  # fmt: skip
+    kinds = sorted({run.settings["model.kind"] for run in report.sweep.runs})
+    what = f"{' and '.join(kinds)} networks, {length}" if len(kinds) > 1 else f"a {kinds[0]} network, {length}"
+    what = "no networks" if kinds == ["baseline"] else what
+    settings = f"{len(report.rows)} setting{'' if len(report.rows) == 1 else 's'}"
+    return f"{settings}, {repeats} seed{'s' if repeats > 1 else ''} each; {first['data.name']},{trained} {what}"
 
 
 def _warnings(report: Report) -> list[str]:
