@@ -1,13 +1,16 @@
 """The way through the house, on a real store: record, resume, reuse, fail, be interrupted."""
 
+import re
+
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
-from digitexp import experiment
+from digitexp import experiment, screen
 from digitexp.compose import compose
 from digitexp.data.sets import load
+from digitexp.data.sources import read_digits
 from digitexp.errors import DataError, TrackingError
 from digitexp.planning import plan
 from digitexp.tracking import ledger, reader
@@ -93,12 +96,13 @@ def test_a_child_carries_all_of_its_run(answered, client):
         "network.png",
         "predictions.npz",
         "result.json",
+        "roc.png",
         "test",
         "val",
     }
     assert {item.path for item in client.list_artifacts(run.info.run_id, "val")} == {
         f"val/{name}"
-        for name in ("confusion.csv", "confusion_by_row.csv", "confusion.png", "per_digit.csv", "most_confused.csv")
+        for name in ("auc.csv", "confusion.csv", "confusion_by_row.csv", "confusion.png", "per_digit.csv", "most_confused.csv")
     }
     assert {"digitexp.pid", "digitexp.heartbeat", "digitexp.command", "mlflow.source.git.commit"} <= set(run.data.tags)
 
@@ -392,3 +396,31 @@ def test_training_begins_with_the_best_network_of_a_sweep(answered, ask, client,
     assert experiment.run(begin(compose([*settings, space]))).trained == 0
     with pytest.raises(TrackingError, match=r"training\.start=models:/nothing@best: no such network in .*digitexp\.asked"):
         begin(compose([*settings, "search.space={}", "search.name=null", "training.start=models:/nothing@best"]))
+
+
+def test_leakage_marks_what_is_drawn_and_said_and_the_rest_of_each_set_is_scored(ask, client, tmp_path, monkeypatch, capsys):
+    scans = read_digits()
+    np.savez(tmp_path / "mnist.npz", x_train=scans.images[:200], y_train=scans.labels[:200],
+             x_test=scans.images[200:400], y_test=scans.labels[200:400])  # fmt: skip
+    titles = []
+    monkeypatch.setattr(experiment.pictures, "draw_run", lambda result, title, folder, images: titles.append(title))
+    settings = ["data=mnist", f"data.path={tmp_path}/mnist.npz", "data.also.name=kaggle_stand_in", "data.limit=null",
+                "data.validation=0", "data.remove_leakage=true", "search.objective=null",
+                "search.space={data.allow_leakage:[false,true]}"]  # fmt: skip
+    outcome = ask(*settings, name="leaking")
+    clean, leaking = (run.data for run in children(client, outcome.parent))
+    assert titles == ["data.allow_leakage=False seed=1", "data.allow_leakage=True seed=1 (LEAKAGE PERMITTED)"]
+    assert clean.params["data.remove_leakage"] == leaking.params["data.allow_leakage"] == "True"
+    assert not any(name.startswith(("test_clean", "kaggle_stand_in_clean")) for name in clean.metrics)
+    for name in ("test", "kaggle_stand_in"):
+        assert {f"{name}/accuracy", f"{name}/auc"} <= set(clean.metrics)
+        assert {f"{name}_clean/accuracy", f"{name}_clean/loss", f"{name}_clean/auc"} <= set(leaking.metrics)
+    given = compose([f"tracking.uri={outcome.store}", "search.name=leaking", f"report.folder={tmp_path}"])
+    experiment.report(given)
+    page = (tmp_path / "leaking" / "README.md").read_text()
+    assert "LEAKAGE WAS PERMITTED with data.allow\\_leakage=true" in page
+    assert re.search(r"kaggle_stand_in \(of 160\) \| kaggle_stand_in_clean \(of \d+\)", page)
+    screen.show_outcome(plan(compose([*settings, "search.name=leaking"])), outcome)
+    said = capsys.readouterr().out
+    assert "LEAKAGE WAS PERMITTED" in said
+    assert "kaggle_stand_in_clean/accuracy" in said

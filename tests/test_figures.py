@@ -24,6 +24,7 @@ from digitexp.figures import (
     network_figure,
     ranking_figure,
     reliability_figure,
+    roc_figure,
     save,
     standings_figure,
     values_figure,
@@ -99,6 +100,11 @@ def reliability_of(*sets):
     return reliability_figure(dict.fromkeys(sets, bins), dict.fromkeys(sets, 0.0123), "cnn seed=1")
 
 
+def told_of(names, images=10_000):
+    alarms = np.logspace(-np.log10(images), 0, 200)
+    return alarms, {name: (alarms ** (0.02 * (place + 1)), 1 / (1 + 0.02 * (place + 1))) for place, name in enumerate(names)}
+
+
 LONG = "model.conv_1.filters=32 model.conv_2.filters=64 optimizer.name=adam optimizer.learning_rate=0.001"
 FIGURES = {
     "confusion of ten": lambda: confusion_figure(confusion_of(10), DIGITS, "cnn, seed 1: test"),
@@ -134,6 +140,12 @@ FIGURES = {
     "reliability of two sets": lambda: reliability_of("val", "test"),
     "reliability of one set": lambda: reliability_of("test"),
     "reliability of nothing": lambda: reliability_figure({}, {}, "nothing"),
+    "roc of ten": lambda: roc_figure({"test": told_of([*DIGITS, "mean"])}, "nadam"),
+    "roc of four sets": lambda: roc_figure({name: told_of([*DIGITS, "mean"]) for name in ("val", "test", "drawn", "kaggle")}, LONG),
+    "roc of few images": lambda: roc_figure({"val": told_of(["0", "1", "mean"], 10)}, "few"),
+    "roc of settings": lambda: roc_figure({"test": told_of(OPTIMIZERS)}, "average over the digits", "setting"),
+    "roc of long names": lambda: roc_figure({"test": told_of([LONG, LONG[1:]])}, LONG, "setting"),
+    "roc of nothing": lambda: roc_figure({"val": told_of([])}, "nothing"),
     "network of 4": lambda: network_figure(layers_of(4), "dense"),
     "network of 25": lambda: network_figure(layers_of(25), LONG),
     "digits in one row": lambda: digits_of(3),
@@ -322,3 +334,14 @@ def test_no_window_and_no_scikit_learn_is_needed():
     script = "import sys, digitexp.figures; print({'matplotlib.pyplot', 'sklearn', 'tensorflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_roc_has_a_line_a_digit_and_its_area():
+    alarms, lines = told_of(["0", "mean"])
+    (axes,) = roc_figure({"test": (alarms, lines)}, "nadam").axes
+    assert axes.get_title() == "test"
+    for line, name in zip(axes.lines, ("0", "mean"), strict=True):
+        assert np.array_equal(line.get_xdata(), alarms)
+        assert np.array_equal(line.get_ydata(), lines[name][0])
+        assert line.get_label() == f"{name}   {lines[name][1]:.4f}"
+    assert axes.lines[1].get_linewidth() > axes.lines[0].get_linewidth()

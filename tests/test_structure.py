@@ -21,6 +21,7 @@ ROOMS = {
     "training": {"keras", "tensorflow", "sklearn"},  # sklearn: the baselines
     "evaluation": {"scipy", "sklearn"},
     "figures": {"matplotlib"},
+    "effects": {"matplotlib"},
     "results": set(),
     "runs": set(),
     "planning": set(),
@@ -29,6 +30,7 @@ ROOMS = {
     "tracking": {"mlflow", "psutil", "uvicorn", "keras"},  # keras: to hand the best network to MLflow
     "reports": {"jinja2", "matplotlib"},
     "experiment": set(),
+    "reproduction": set(),
     "quiet": set(),
     "screen": {"rich"},
     "cli": {"hydra", "omegaconf"},

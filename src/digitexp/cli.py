@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if {"-sc", "--shell-completion"} & set(words) and _completed():
             return DONE
         verb = _verb(words)
+        words = _subject(verb, words)
         with nullcontext() if verbose else quiet():
             return _with_settings(VERBS[verb], words)
     except DigitexpError as error:
@@ -89,14 +90,33 @@ def ui(config: Config) -> int:
 
 
 def report(config: Config) -> int:
-    """Write the report of a recorded sweep, by default the newest, into experiments/."""
+    """Write the report of a recorded sweep, by default the newest, into experiments/; or an audit, or a comparison."""
     from digitexp import experiment
 
-    screen.show_report(experiment.report(config))
+    asked = config.report
+    chosen = experiment.audit if asked.audit else experiment.front if asked.readme else experiment.report
+    if asked.compare:
+        from digitexp import reproduction
+
+        chosen = reproduction.pair
+    screen.show_report(chosen(config))
     return DONE
 
 
-VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "ui": ui}
+def reproduce(config: Config) -> int:
+    """Train a recorded run again, by its id or signature, and show what differs."""
+    if not config.reproduce.run:
+        raise ConfigError("reproduce: needs a run; type digitexp reproduce RUN, its id in the store or its signature.")
+    from digitexp import reproduction
+
+    screen.show_training(config.reproduce.run)
+    found = reproduction.again(config, config.reproduce.run)
+    screen.show_again(found)
+    return SOME_FAILED if found.verdict == reproduction.DIFFERENT else DONE
+
+
+VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "reproduce": reproduce, "ui": ui}
+SUBJECTS = {"reproduce": "reproduce.run"}  # the setting that a word without "=" after the verb is the value of
 
 
 def _show_plan(config: Config, question: str) -> planning.Plan:
@@ -122,6 +142,13 @@ def _verb(words: list[str]) -> str:
             raise ConfigError(f"{word}: is no verb and no setting; verbs are {', '.join(VERBS)}, settings are typed as in "
                               f"training.epochs=3.{nearest(word, VERBS)}")  # fmt: skip
     return "run"
+
+
+def _subject(verb: str, words: list[str]) -> list[str]:
+    """`reproduce RUN` as `reproduce reproduce.run=RUN`."""
+    if verb in SUBJECTS and words and "=" not in words[0] and words[0][0] not in "-+~":
+        return [f"{SUBJECTS[verb]}='{words[0]}'", *words[1:]]
+    return words
 
 
 def _spelt_out(word: str) -> list[str]:

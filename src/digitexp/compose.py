@@ -15,7 +15,7 @@ from digitexp.config import CONF, check, type_of
 from digitexp.errors import ConfigError, nearest
 from digitexp.settings import Cnn, Config, Dense
 
-GROUPS = ("data", "model", "training", "recipe", "sweep")
+GROUPS = ("data", "model", "training", "recipe", "sweep", "rule")
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:

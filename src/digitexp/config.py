@@ -25,6 +25,7 @@ SWEPT = ("data", "model", "optimizer", "loss", "training")
 # Settings that change nothing at these values: left out of what decides a run, so that a run that was recorded before
 # the setting existed is still the same run.
 NEUTRAL: dict[str, Any] = {
+    "data.drawn.stroke_width": 0.0,
     "data.test_labels": None,
     "data.also.name": "none",
     "data.also.path": None,
@@ -34,7 +35,6 @@ NEUTRAL: dict[str, Any] = {
     "data.balance": "natural",
     "data.remove_leakage": False,
     "data.near_duplicates": False,
-    "data.drawn.stroke_width": 0.0,
     "training.class_weights": "none",
     "training.start": SCRATCH,
     "training.schedule.name": "constant",

@@ -16,7 +16,9 @@ from digitexp.data import sets, sources
 from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.evaluation import scores
 from digitexp.planning import Job, Plan
-from digitexp.reports import answer, pages, pictures, ranking
+from digitexp.reports import answer, audit_pages, claims, pages, pictures, ranking, verdicts
+from digitexp.reports import audit as audits
+from digitexp.reports import front as front_page
 from digitexp.reports import report as reports
 from digitexp.reports.ranking import Row, Scored
 from digitexp.results import Failure, Result
@@ -27,6 +29,7 @@ from digitexp.tracking import store as stores
 from digitexp.tracking.reader import Recorded
 from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import Store, open_store
+from digitexp.training.engines import resolve
 from digitexp.watch import Watch
 
 # `runs` and `search` bring TensorFlow along, which takes seconds: they are imported where they are used.
@@ -92,7 +95,7 @@ def _refit(sweep: Plan, outcome: Outcome, watch: Watch | None) -> str | None:
         "search.refit": False,
         "tracking.runs": None,
     }
-    whole = {"data.validation": 0.0, "search.objective": None}
+    whole = {"data.validation": 0.0, "data.folds": None, "data.fold": 1, "search.objective": None}
     config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
     spelt = planning.plan(config, partial(ledger.network, config.tracking.uri))
     refitted = run(spelt, "The winner, trained on training and validation images", watch)
@@ -129,16 +132,32 @@ def report(config: Config) -> Reported:
         sweep = reader.sweep(store, config.search.name, _question(config))
     gathered = reports.gather(sweep)
     models = [file.stem for file in sorted((CONF / "model").glob("*.yaml"))]
-    files = pages.write(gathered, _folder(config, sweep), models)
+    folder = _folder(config, sweep)
+    evidence = verdicts.judge(gathered, claims.read(Path(config.report.folder), sweep.name), config.rule)
+    files = pages.write(gathered, folder, models, evidence)
     if store:
         recorder.log_report(store, sweep.parent, files)
     return Reported(answer.answer(gathered), files, sweep.note)
 
 
+def audit(config: Config) -> Reported:
+    """Judge the reported numbers in the folder of the reports by themselves. Raises DataError when there are none."""
+    folder = Path(config.report.folder)
+    found = audits.audit(claims.read_all(folder), config.rule)
+    return Reported(audit_pages.summary(found), audit_pages.write(found, config.rule, folder / audit_pages.FOLDER), "")
+
+
+def front(config: Config) -> Reported:
+    """Write the table of claims anew into the file `report.readme`, from the files in the folder of the reports."""
+    file, folder = Path(str(config.report.readme)), Path(config.report.folder)
+    front_page.write(file, folder, config.rule)
+    return Reported(f"The table of claims in {file} says what the files in {folder} say.", [file], "")
+
+
 def _question(config: Config) -> str | None:
     """The question that is asked, if it can be told: its data may lie on another machine."""
     try:
-        return question(config, sources.source_digests(config.data))
+        return question(resolve(config), sources.source_digests(config.data))
     except DigitexpError:
         return None
 

@@ -269,23 +269,30 @@ def counts_figure(confusion: NDArray[np.int64], classes: Sequence[str], title: s
 
 
 @look
-def roc_figure(sets: Mapping[str, Told], title: str) -> Figure:
+def roc_figure(sets: Mapping[str, Told], title: str, of: str = "digit") -> Figure:
     """Receiver operating characteristics, a panel a set, from the shares of false alarms `(n,)` on a logarithmic axis.
 
-    For each class by name, and for "mean", the shares found at these `(n,)` and the area under the curve. What the axis
-    leaves out at the left is nearer to no false alarm than one image.
+    For each line by name, of a digit or what else, the shares found at these `(n,)` and the area under the curve; "mean"
+    is drawn heavier. What the axis leaves out at the left is nearer to no false alarm than one image.
     """
-    figure = _figure(title, PAGE * max(len(sets), 1), 4.2)
+    lines_of_legend = max((len(lines) for _, lines in sets.values()), default=0) if of != "digit" else 0
+    figure = _figure(title, PAGE * max(len(sets), 1), 4.2 + 0.2 * lines_of_legend)
     panels = figure.subplots(1, max(len(sets), 1), squeeze=False).flat
     for axes, (name, (alarms, lines)) in zip(panels, sets.items(), strict=False):
         for place, (label, (found, area)) in enumerate(lines.items()):
             style = {"color": INK, "linewidth": 2.4} if label == "mean" else {"color": DIGITS(place % 10), "linewidth": 1.4}
-            axes.plot(alarms, found, label=f"{label}   {area:.4f}", **style)
+            axes.plot(alarms, found, label=f"{textwrap.shorten(label, 56)}   {area:.4f}", **style)
         lowest = min((found[np.searchsorted(alarms, 1e-3)] for found, _ in lines.values()), default=0.0)
         axes.set(xscale="log", xlim=(alarms[0], 1), ylim=(max(0.0, lowest - 0.1), 1.005), title=name)
+        decades = [10.0**power for power in range(-6, 1) if alarms[0] <= 10.0**power]
+        axes.set_xticks(decades, [f"{100 * decade:g} %" for decade in decades])
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set(xlabel="share of the others that are taken for it", ylabel="share that is found")
         axes.grid()
-        axes.legend(loc="lower right", title="digit, area (AUC)", fontsize=8, title_fontsize=8, frameon=True)
+        if of == "digit" and lines:
+            axes.legend(loc="lower right", title="digit, area (AUC)", fontsize=8, title_fontsize=8)
+    if lines_of_legend:
+        figure.legend(loc="outside lower center", title=f"{of}, area (AUC)", frameon=False, fontsize=9, title_fontsize=9)
     return figure
 
 

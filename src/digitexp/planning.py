@@ -87,6 +87,11 @@ def located(config: Config, starts: Mapping[str, Path]) -> Config:
     return change(config, {"training.start": str(starts[start])}) if start in starts else config
 
 
+def digests(config: Config) -> dict[str, str]:
+    """The digests of all files that decide a run: its data, and the network that training begins with."""
+    return sources.source_digests(config.data) | _start(config)
+
+
 def _start(config: Config) -> dict[str, str]:
     start = config.training.start
     return {} if start == SCRATCH else {"training.start": sources.sha256(Path(start))}
@@ -97,13 +102,13 @@ def plan(config: Config, locate: Callable[[str], Path] = Path) -> Plan:
 
     `locate` gives the file of a network by its address, as in `training.start`.
     """
-    digests = sources.source_digests(config.data)
+    data = sources.source_digests(config.data)
     parameters = space.parse(config)
     points = space.points(config, parameters)
     begun = {config.training.start, *(value for one in parameters if one.path == "training.start" for value in one.listed())}
     starts = {address: locate(address) for address in begun - {SCRATCH}}
     asked = resolve(located(config, starts))
-    spelt = Plan(config, digests, question(asked, digests | _start(asked)), parameters, points, starts)
+    spelt = Plan(config, data, question(asked, data | _start(asked)), parameters, points, starts)
     sets.size(config.data)
     for point in points or [{}]:
         applied = space.apply(config, point)

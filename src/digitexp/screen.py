@@ -25,8 +25,10 @@ from digitexp.watch import Watch
 if TYPE_CHECKING:
     from digitexp.experiment import Outcome, Reported
     from digitexp.reports.ranking import Row
+    from digitexp.reproduction import Again
     from digitexp.results import Failure, Result
 
+WIDE = 3  # measures, up to which a table has their intervals beside them, and beyond which below
 PIPED_WIDTH = 120  # characters, where the output is no terminal
 console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -191,6 +193,8 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
         console.print(f"[dim]{escape(line)}[/]")
     if any(change(plan.config, row.scored.point).data.allow_leakage for row in outcome.rows):
         console.print(f"[bold red]{LEAKAGE}[/]")
+        for line in filter(None, map(_clean, outcome.rows)):
+            console.print(escape(line))
     done = [f"{outcome.trained} trained"]
     done += [f"{outcome.reused} taken from other questions"] if outcome.reused else []
     done += [f"{outcome.imported} imported from {escape(str(plan.config.tracking.runs))}"] if outcome.imported else []
@@ -227,12 +231,48 @@ def show_report(reported: "Reported") -> None:
         console.print(escape(str(file)), soft_wrap=True)
 
 
+def show_training(run: str) -> None:
+    """That a recorded run is being trained again."""
+    console.print(f"[dim]training {escape(run)} again; nothing of it is recorded[/]")
+
+
+def show_again(found: "Again") -> None:
+    """What is not as it was recorded, and every metric then and now."""
+    console.print(f"[bold]{escape(found.name)}[/]  {found.signature}")
+    about = Table.grid(padding=(0, 2))
+    about.add_column(style="dim", no_wrap=True)
+    about.add_column(overflow="fold")
+    for what, (then, now) in found.differs.items():
+        about.add_row(what, f"{escape(then)} then, {escape(now)} now")
+    if not found.differs:
+        about.add_row("configuration, versions, data", "as recorded")
+    console.print(about)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("", "recorded", "again", "again minus recorded", "p", "read otherwise"):
+        table.add_column(column, no_wrap=True)
+    for one in found.measured:
+        apart = f"{one.again - one.recorded:+.4g}"
+        if one.interval:
+            apart += f"  {one.interval.low:+.4f} to {one.interval.high:+.4f}"
+        p = "" if one.p is None else f"{one.p:.3f}"
+        changed = "" if one.changed is None else f"{one.changed:,} images"
+        table.add_row(one.metric, f"{one.recorded:.6g}", f"{one.again:.6g}", apart, p, changed)
+    console.print()
+    console.print(table)
+    console.print()
+    console.print(_AGAIN[found.verdict])
+
+
+_AGAIN = {
+    "identical": "Identical, to six digits.",
+    "alike": "Alike: no accuracy differs by more than chance (McNemar, Fisher where the images are not known; Holm, 5 %).",
+    "different": "[red]Different[/]: an accuracy differs by more than chance (McNemar or Fisher; Holm, 5 %).",
+}
+
+
 def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
     paths = [parameter.path for parameter in plan.parameters]
     measures = [f"{name}/accuracy" for name in plan.config.data.evaluation_sets]
-    known = {name for row in rows for name in row.intervals}
-    measures = [shown for measure in measures for shown in (measure, measure.replace("/", f"{CLEAN}/"))
-                if shown == measure or shown in known]  # fmt: skip
     if objective and objective not in measures:
         measures.insert(0, objective)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
@@ -248,23 +288,32 @@ def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
         if row.scored.failure:
             table.add_row("-", *settings, f"[red]{escape(row.scored.failure)}[/]")
             continue
-        cells = [_measure(row, measure) for measure in measures]
+        cells = [_measure(row, measure, "\n" if len(measures) > WIDE else "  ") for measure in measures]
         table.add_row(
             place, *settings, *cells, f"{row.scored.mean('seconds'):.1f}", style="" if row.top or not row.rank else "dim"
         )
     return table
 
 
-def _measure(row: "Row", measure: str) -> str:
+def _measure(row: "Row", measure: str, between: str) -> str:
     interval = row.intervals.get(measure)
-    spread = f"  {interval.low:.4f} to {interval.high:.4f}" if interval else ""
-    if measure not in row.scored.metrics[0]:
-        return ""
+    spread = f"{between}{interval.low:.4f} to {interval.high:.4f}" if interval else ""
     return f"{row.scored.mean(measure):.4f}{spread}"
+
+
+def _clean(row: "Row") -> str:
+    """What a setting scored on the part of each set that it was not trained on."""
+    from digitexp.reports.ranking import label
+
+    measures = [name for name in row.intervals if name.endswith(f"{CLEAN}/accuracy")]
+    scores = ", ".join(f"{measure} {_measure(row, measure, '  ')}" for measure in measures)
+    return f"{label(row.scored.point)}: {scores}" if measures else ""
 
 
 def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
     """What the intervals and the top group support, in words."""
+    from digitexp.reports import ties
+
     seeds = max((len(row.scored.metrics) for row in rows), default=0)
     if seeds == 1:
         lines = ["Ranges are 95 % intervals (Wilson) of one seed; other seeds may differ by more."]
@@ -282,6 +331,9 @@ def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
     top, ranked = [row for row in rows if row.top], [row for row in rows if row.rank]
     if len(top) > 1:
         lines.append(f"= a tie: these {len(top)} cannot be told apart on these images (5 %, Holm).")
+        named = [" ".join(map(_value, row.scored.point.values())) for row in top[:2]]
+        names = named if len(top[0].scored.point) == 1 else ["the first", "the second"]
+        lines.append(ties.of_group(top, names, str(objective).split("/")[0]))
     elif top and len(ranked) > 1:
         lines.append("No tie: the first is better than every other on these images (5 %, Holm).")
     return lines

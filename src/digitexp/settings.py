@@ -3,8 +3,10 @@
 Each class checks its own settings in `check(at)`, where `at` is its dotted path; config.py calls them all.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Optional
 
 from omegaconf import MISSING
@@ -538,11 +540,48 @@ class Ui:
 
 
 @dataclass
+class Rule:
+    """When a reported claim counts as reproduced; `margin` by metric."""
+
+    alpha: float = MISSING
+    seeds: int = MISSING
+    margin: dict[str, float] = MISSING
+    correlation: float = MISSING
+    data: list[str] = MISSING
+    drawings: list[str] = MISSING
+
+    def check(self, at: str) -> None:
+        require(0 < self.alpha < 0.5, f"{at}.alpha", self.alpha, "a probability between 0 and 0.5")
+        require(self.seeds >= 1, f"{at}.seeds", self.seeds, "a number of seeds from 1")
+        require(0 < self.correlation < 1, f"{at}.correlation", self.correlation, "a correlation between 0 and 1")
+        for metric, margin in self.margin.items():
+            require(margin > 0, f"{at}.margin.{metric}", margin, "a difference above 0")
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that stand for the values of the rule."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass
 class Report:
     """`digitexp report`: the folder in which each sweep has its own; `runs` is a runs.csv to read instead of the store."""
 
     folder: str = MISSING
     runs: Optional[str] = MISSING
+    audit: bool = MISSING
+    compare: list[str] = MISSING
+    readme: Optional[str] = MISSING
+
+    def check(self, at: str) -> None:
+        require(len(self.compare) in (0, 2), f"{at}.compare", self.compare, "a list of two runs, as in [RUN_A,RUN_B]")
+
+
+@dataclass
+class Reproduce:
+    """`digitexp reproduce RUN`."""
+
+    run: Optional[str] = MISSING
 
 
 @dataclass
@@ -560,7 +599,9 @@ class Config:
     search: Search = MISSING
     tracking: Tracking = MISSING
     ui: Ui = MISSING
+    rule: Rule = MISSING
     report: Report = MISSING
+    reproduce: Reproduce = MISSING
 
     @property
     def experiment(self) -> str:

@@ -264,7 +264,8 @@ def test_lanes_see_the_images_that_a_network_alone_sees():
 def test_what_is_supported():
     assert engines.supported(CONFIG)
     assert not engines.supported(compose(["model=cnn"]))
-    for path, value in [("loss", "dice"), ("optimizer.clipnorm", 1.0), ("optimizer.name", "muon")]:
+    for path, value in [("loss", "dice"), ("optimizer.clipnorm", 1.0), ("optimizer.name", "muon"),
+                        ("training.class_weights", "balanced")]:  # fmt: skip
         assert not engines.supported(change(CONFIG, {path: value})), path
 
 

@@ -80,7 +80,7 @@ def draw_report(report: Report, folder: Path) -> list[str]:
     """The figures of a report, those that there is something to draw of; gives the names of the files."""
     mark = LEAKAGE if report.leakage else ""
     drawn = {"ranking.png": _standings(report, mark)} if len(report.finished) > 1 else {}
-    drawn |= _values(report, mark) | _curves(report, mark) | _ends(report, mark)
+    drawn |= _values(report, mark) | _curves(report, mark) | _ends(report, mark) | _means(report, mark)
     for file, figure in drawn.items():
         figures.save(figure, folder / file, DPI)
     return list(drawn)
@@ -180,6 +180,19 @@ def _ends(report: Report, mark: str) -> dict[str, Figure]:
             title = name_of(row.scored.point, report.paths) + mark
             drawn[f"roc-{end}.png"] = figures.roc_figure({report.evidence: _told(*known, report.classes)}, title)
     return drawn
+
+
+def _means(report: Report, mark: str) -> dict[str, Figure]:
+    """How well the settings tell the digits apart, on average over these, a line a setting."""
+    known = [(row, report.probabilities(row)) for row in report.by_evidence[:CURVES]]
+    told = {short(row.scored.point, report.paths): _told(*found, report.classes) for row, found in known if found}
+    told = {label: (alarms, lines) for label, (alarms, lines) in told.items() if lines}
+    if len(told) < 2:
+        return {}
+    alarms = next(iter(told.values()))[0]
+    lines = {label: found["mean"] for label, (_, found) in told.items()}
+    title = f"average over the digits{_by(report)}{mark}"
+    return {"roc.png": figures.roc_figure({report.evidence: (alarms, lines)}, title, "setting")}
 
 
 def _told(labels: Labels, probabilities: Sequence[Floats], classes: Sequence[str]) -> figures.Told:

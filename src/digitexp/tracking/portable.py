@@ -19,7 +19,7 @@ from digitexp.tracking.records import RunRecord, SweepRecord
 
 _SWEEP = ("sweep", "question", "question_hash", "method", "objective", "repeats", "status", "command")
 _RUN = ("signature", "trial", "seed", "point", "started", "failure")
-_FACTS = ("host", "cpu", "cores", "memory", "commit", "python", "trained_in")
+_FACTS = ("host", "cpu", "cores", "memory", "commit", "python", "trained_in", "rule")
 _SECTIONS = ("data", "model", "optimizer", "loss", "training", "evaluation", "extensions")
 _ALSO = ("used", "images", "digest")  # prefixes of columns
 

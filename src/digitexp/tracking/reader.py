@@ -49,6 +49,13 @@ def one(store: Store, run: str) -> Recorded:
     return _recorded(store.client.get_run(run))
 
 
+def record(store: Store, run: str) -> RunRecord:
+    """All that a report knows of a finished run, by its id."""
+    child = store.client.get_run(run)
+    parent = child.data.tags["mlflow.parentRunId"]
+    return _run_record(store, child, from_yaml(_local(store, parent, "config.yaml").read_text()))
+
+
 def predictions(store: Store, run: str) -> dict[str, Predictions]:
     """What a finished run says of every evaluation set."""
     return artifacts.read_predictions(_local(store, run, artifacts.PREDICTIONS))
@@ -150,7 +157,7 @@ def _run_record(store: Store, run: Any, asked: Mapping[str, Any]) -> RunRecord:
         **record,
         used={path: value for path, value in plain["used"].items() if settings.get(path) is None},
         metrics=plain["metrics"],
-        images=plain.get("images", {}),
+        images=plain.get("images") or {part: len(found.labels) for part, found in predicted.items()},  # of an older run
         digests=plain["digests"],
         curves=plain["curves"],
         labels={part: found.labels for part, found in predicted.items()},
@@ -168,7 +175,7 @@ def _facts(store: Store, run: Any) -> dict[str, str]:
             tags = store.client.get_run(origin).data.tags
         except Exception:  # it was deleted since
             tags = {}
-    named = {name: tags.get(f"{TAG}{name}", "") for name in ("host", "cpu", "cores", "memory", "python")}
+    named = {name: tags.get(f"{TAG}{name}", "") for name in ("host", "cpu", "cores", "memory", "python", "rule")}
     versions = {key.removeprefix(TAG): value for key, value in sorted(tags.items()) if key.startswith(f"{TAG}version.")}
     facts = named | {"commit": tags.get("mlflow.source.git.commit", ""), "trained_in": origin} | versions
     return {name: value for name, value in facts.items() if value}

@@ -75,6 +75,7 @@ def begin_run(store: Store, parent: str, child: Child, started: str = "") -> str
         f"{TAG}signature": child.signature,
         f"{TAG}trial": str(child.trial),
         f"{TAG}point": json.dumps(dict(child.point)),
+        f"{TAG}rule": child.config.rule.digest,
         "mlflow.parentRunId": parent,
         "mlflow.source.name": "digitexp",
     }
@@ -127,7 +128,8 @@ def trained_in(run: Recorded) -> dict[str, str]:
 def imported_from(file: str, facts: Mapping[str, str]) -> dict[str, str]:
     """The tags of a run that a runs.csv tells of: machine, versions and commit are those that trained it."""
     tags = {f"{TAG}{name}": value for name, value in facts.items() if name not in ("commit", "trained_in")}
-    return tags | {f"{TAG}imported_from": file, "mlflow.source.git.commit": facts.get("commit", "")}
+    known = {f"{TAG}rule": facts.get("rule", ""), "mlflow.source.git.commit": facts.get("commit", "")}
+    return tags | known | {f"{TAG}imported_from": file}
 
 
 def fail_run(store: Store, run: str, failure: Failure) -> None:
