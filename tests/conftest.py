@@ -44,3 +44,27 @@ def mnist() -> Path:
     if not file.exists():
         pytest.skip("real MNIST is not beside the checkout (../shared/data/mnist.npz)")
     return file
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store in it, in which one network was trained and registered as `models:/digitexp.single@best`."""
+    from digitexp import experiment, planning
+
+    folder = tmp_path_factory.mktemp("recorded")
+    words = ["data.limit=300", "training.epochs=3", "tracking.pictures=best"]
+    experiment.run(planning.plan(compose([f"tracking.uri=sqlite:///{folder}/mlruns/mlflow.db", *words])))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def uri(recorded: Path) -> str:
+    """The address of that store."""
+    return f"sqlite:///{recorded}/mlruns/mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def network_file(recorded: Path) -> Path:
+    """The registered network as a `.keras` file."""
+    (file,) = recorded.glob("mlruns/artifacts/*/models/*/artifacts/data/model.keras")
+    return file

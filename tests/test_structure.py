@@ -29,6 +29,7 @@ ROOMS = {
     "search": {"keras_tuner"},
     "tracking": {"mlflow", "psutil", "uvicorn", "keras"},  # keras: to hand the best network to MLflow
     "reports": {"jinja2", "matplotlib"},
+    "recognise": {"fastapi", "pydantic", "cv2", "PIL", "uvicorn", "keras"},
     "experiment": set(),
     "reproduction": set(),
     "quiet": set(),

@@ -249,6 +249,8 @@ def _unused(data: Data) -> set[str]:
     unused |= set() if data.split == "writer" else {"data.writers"}
     if data.drawn.source == "none":
         return unused | {"data.manual_labels", *flatten(data.drawn, "data.drawn.")}
+    if data.drawn.source != "store":
+        unused |= {"data.drawn.store", "data.drawn.recognised_by"}
     return unused if data.drawn.source == "synthetic" else unused | {"data.drawn.count"}
 
 

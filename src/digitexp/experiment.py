@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,7 @@ from digitexp.watch import Watch
 
 # `runs` and `search` bring TensorFlow along, which takes seconds: they are imported where they are used.
 if TYPE_CHECKING:
+    from digitexp.recognise.submission import Submission
     from digitexp.search.loop import Trial
 
 
@@ -140,6 +141,28 @@ def report(config: Config) -> Reported:
     return Reported(answer.answer(gathered), files, sweep.note)
 
 
+@dataclass(frozen=True)
+class Promoted:
+    """The champion that was chosen, what it was chosen from, and the champion before, or ""."""
+
+    address: str
+    chosen: str
+    before: str
+
+
+def promote(config: Config) -> Promoted:
+    """Move the alias `champion` to a network, or to the best one of a sweep. Raises ConfigError, TrackingError."""
+    asked = config.promote.model or config.search.name
+    if asked is None:
+        raise ConfigError("promote: found no network to promote; type digitexp promote SWEEP, or models:/NAME@ALIAS.")
+    chosen = asked if asked.startswith("models:") else f"models:/{registry.model_name(asked)}@{registry.ALIAS}"
+    if not stores.exists(config.tracking.uri):
+        raise TrackingError(f"promote: there is no store at {stores.resolve(config.tracking.uri)} yet; "
+                            "type digitexp +sweep=NAME first.")  # fmt: skip
+    address, before = registry.promote(open_store(config.tracking.uri), chosen)
+    return Promoted(address, chosen, before)
+
+
 def audit(config: Config) -> Reported:
     """Judge the reported numbers in the folder of the reports by themselves. Raises DataError when there are none."""
     folder = Path(config.report.folder)
@@ -152,6 +175,16 @@ def front(config: Config) -> Reported:
     file, folder = Path(str(config.report.readme)), Path(config.report.folder)
     front_page.write(file, folder, config.rule)
     return Reported(f"The table of claims in {file} says what the files in {folder} say.", [file], "")
+
+
+def submit(config: Config) -> "Submission":
+    """Write `submit.file` from `submit.models`; what its images were used for before is told by the networks' own runs."""
+    from digitexp.recognise import submission
+
+    def settings_of(run: str) -> dict[str, Any]:
+        return reader.settings(open_store(config.tracking.uri), run)
+
+    return submission.submit(config, settings_of)
 
 
 def _question(config: Config) -> str | None:

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +17,16 @@ from rich.text import Text
 
 from digitexp import planning
 from digitexp.config import change
-from digitexp.data import sets
+from digitexp.data import drawings, sets
 from digitexp.data.leakage import CLEAN
 from digitexp.planning import Job, Plan, Spent
 from digitexp.settings import Baseline
 from digitexp.watch import Watch
 
 if TYPE_CHECKING:
-    from digitexp.experiment import Outcome, Reported
+    from digitexp.experiment import Outcome, Promoted, Reported
+    from digitexp.recognise.predictions import Read
+    from digitexp.recognise.submission import Submission
     from digitexp.reports.ranking import Row
     from digitexp.reproduction import Again
     from digitexp.results import Failure, Result
@@ -74,6 +77,16 @@ def show_address(address: str, ours: bool) -> None:
     console.print(f"MLflow's pages{' (Ctrl-C ends them)' if ours else ''}: [bold]{escape(address)}[/]", soft_wrap=True)
 
 
+def say(line: str) -> None:
+    """A line of its own, in rich's markup, never broken."""
+    console.print(line, soft_wrap=True)
+
+
+def show_drawing_page(address: str, file: Path) -> None:
+    """Where to draw, how it ends, and where the drawings are."""
+    say(f"Draw on [bold]{address}[/] (Ctrl-C ends it); every drawing is kept in {escape(str(file))}")
+
+
 def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spent]) -> None:
     """What is asked, what would run, and how long that would take."""
     jobs = plan.listed_jobs()
@@ -92,6 +105,8 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     scored = f"{', '.join(others)} and {last}" if others else last
     images = f"{sets.size(config.data):,} images to train on, scored on {scored}"
     about.add_row("data", f"{' and '.join(config.data.sources)}: {images}")
+    for note in drawings.notes(config.data.drawn, config.data.classes):
+        about.add_row("note", escape(note))
     kinds = dict.fromkeys(job.config.model.kind for job in jobs)
     steps = f", {_count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}"
     about.add_row("training", " and ".join(kinds) + ("" if set(kinds) == {"baseline"} else steps))
@@ -231,6 +246,16 @@ def show_report(reported: "Reported") -> None:
         console.print(escape(str(file)), soft_wrap=True)
 
 
+def show_promoted(promoted: "Promoted") -> None:
+    """Which network is in use from now on, and how to go back."""
+    if promoted.before == promoted.address:
+        console.print(f"The champion is {promoted.address} already, from {escape(promoted.chosen)}.", soft_wrap=True)
+        return
+    console.print(f"The champion is now [bold]{promoted.address}[/], from {escape(promoted.chosen)}.", soft_wrap=True)
+    if promoted.before:
+        console.print(f"Before: {promoted.before}; to go back, type {COMMAND} promote {promoted.before}", soft_wrap=True)
+
+
 def show_training(run: str) -> None:
     """That a recorded run is being trained again."""
     console.print(f"[dim]training {escape(run)} again; nothing of it is recorded[/]")
@@ -268,6 +293,48 @@ _AGAIN = {
     "alike": "Alike: no accuracy differs by more than chance (McNemar, Fisher where the images are not known; Holm, 5 %).",
     "different": "[red]Different[/]: an accuracy differs by more than chance (McNemar or Fisher; Holm, 5 %).",
 }
+
+
+def show_reading(read: "Read") -> None:
+    """What is written on an image, line by line, and of each line the mark that the network was least sure of."""
+    unsure = sum(mark.digit == "?" for mark in read.marks)
+    doubts = f", {unsure} of them unsure (?)" if unsure else ""
+    found = f"{_count(len(read.marks), 'digit')} in {_count(len(read.lines), 'line')}{doubts}" if read.marks else "no digit"
+    console.print(f"[bold]{escape(read.path)}[/]  {found}  [dim]{escape(str(read.picture))}[/]", soft_wrap=True)
+    if not read.marks:
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column("line", justify="right")
+    table.add_column("reads", overflow="fold", style="bold")
+    table.add_column("least sure of", no_wrap=True)
+    for number, text in enumerate(read.lines, 1):
+        line = [mark for mark in read.marks if mark.line == number]
+        place, mark = min(enumerate(line, 1), key=lambda entry: entry[1].probability)
+        other = f"{mark.runner_up} {mark.runner_up_probability:.2f}"
+        least = f"{mark.guess} {mark.probability:.2f}, or {other}, at place {place}"
+        table.add_row(str(number), text, least)
+    console.print(table)
+
+
+def show_submission(made: "Submission") -> None:
+    """Where the submission is, what it scores where that is known, and whether that score flatters."""
+    about = Table.grid(padding=(0, 2))
+    about.add_column(style="dim", no_wrap=True)
+    about.add_column(overflow="fold")
+    about.add_row("submission", escape(f"{made.file}, {made.images:,} images"))
+    for seen in made.networks:
+        of_it = (
+            f"where it was trained is not known: {seen.unknown_because}"
+            if seen.trained_on is None
+            else f"{seen.trained_on:,} of the images were trained on, {seen.chosen_by:,} chosen by"
+        )
+        about.add_row("network", escape(f"{seen.model}; {of_it}"))
+    if made.accuracy is not None:
+        flattered = f", of which {made.leaked:,} were seen before: it flatters" if made.leaked else ""
+        about.add_row("score", f"{made.accuracy:.5f} on {made.images:,} images{flattered}")
+    if made.leaked and made.clean_accuracy is not None:
+        about.add_row("", f"{made.clean_accuracy:.5f} on the {made.images - made.leaked:,} that were not")
+    console.print(about)
 
 
 def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:

@@ -41,9 +41,11 @@ class Drawn:
     geometry: str = MISSING
     stroke_width: float = MISSING
     holdout: int = MISSING
+    store: Optional[str] = MISSING
+    recognised_by: Optional[str] = MISSING
 
     def check(self, at: str) -> None:
-        choose(f"{at}.source", self.source, dict.fromkeys(["none", "csv", "folder", "synthetic"]))
+        choose(f"{at}.source", self.source, dict.fromkeys(["none", "csv", "folder", "store", "synthetic"]))
         choose(f"{at}.geometry", self.geometry, dict.fromkeys(["raw", "box", "mnist"]))
         require(self.stroke_width == 0 or 1 <= self.stroke_width <= 6, f"{at}.stroke_width", self.stroke_width,
                 "pixels from 1 to 6, or 0 for strokes as they were drawn")  # fmt: skip
@@ -51,6 +53,10 @@ class Drawn:
                 f"0 with {at}.geometry=raw, which has no box to measure strokes in")  # fmt: skip
         self._check_path(f"{at}.images", self.images, at, {"csv": "the csv file of images", "folder": "the folder of PNGs"})
         self._check_path(f"{at}.labels", self.labels, at, {"csv": "the csv file of labels"})
+        require(self.store is not None or self.source != "store", f"{at}.store", self.store,
+                 f"the file of drawings with {at}.source=store; type {at}.store=FILE")  # fmt: skip
+        require(self.recognised_by is None or self.source == "store", f"{at}.recognised_by", self.recognised_by,
+                 f"null with {at}.source={self.source}: only a store knows which network recognised a drawing")  # fmt: skip
         require(self.count >= 1, f"{at}.count", self.count, "a number of drawings from 1")
         require(self.holdout >= 0, f"{at}.holdout", self.holdout, "a number of drawings, 0 to score none")
 
@@ -130,7 +136,7 @@ class Data:
         require(self.split_seed >= 0, f"{at}.split_seed", self.split_seed, "a whole number from 0")
         require(self.manual_labels >= 0, f"{at}.manual_labels", self.manual_labels, "a number of drawings from 0")
         require(self.manual_labels == 0 or self.drawn.source != "none", f"{at}.manual_labels", self.manual_labels,
-                 f"0 without drawings; type {at}.drawn.source=synthetic, csv or folder to have some")  # fmt: skip
+                 f"0 without drawings; type {at}.drawn.source=store, csv, folder or synthetic to have some")  # fmt: skip
 
     def _check_split(self, at: str) -> None:
         choose(f"{at}.split", self.split, dict.fromkeys(["stratified", "writer"]))
@@ -585,6 +591,58 @@ class Reproduce:
 
 
 @dataclass
+class Draw:
+    """`digitexp draw`: the networks that recognise, and the sitting that the page begins with."""
+
+    model: str = MISSING
+    against: Optional[str] = MISSING
+    port: int = MISSING
+    writer: str = MISSING
+    role: str = MISSING
+    prompted: bool = MISSING
+    add: Optional[str] = MISSING
+    export: Optional[str] = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.role", self.role, dict.fromkeys(["train", "score"]))
+        named = 0 < len(self.writer) <= 60 and self.writer.isprintable()
+        require(named, f"{at}.writer", self.writer, "a name of 1 to 60 letters")
+        require(self.add is None or self.export is None, f"{at}.add", self.add, f"null together with {at}.export")
+
+
+@dataclass
+class Promote:
+    """`digitexp promote SWEEP`, or the address of a network."""
+
+    model: Optional[str] = MISSING
+
+
+@dataclass
+class Predict:
+    """`digitexp predict IMAGE...`: the network that reads, where its files go, and below which probability it says "?"."""
+
+    model: str = MISSING
+    folder: str = MISSING
+    confidence: float = MISSING
+    debug: bool = MISSING
+
+    def check(self, at: str) -> None:
+        require(0 <= self.confidence < 1, f"{at}.confidence", self.confidence, "a probability from 0 to below 1")
+
+
+@dataclass
+class Submit:
+    """`digitexp submit`: the networks whose probabilities are averaged, and the file that is written."""
+
+    models: list[str] = MISSING
+    file: str = MISSING
+
+    def check(self, at: str) -> None:
+        require(len(self.models) >= 1, f"{at}.models", self.models, "a list of one network or several")
+        require(self.file.endswith(".csv"), f"{at}.file", self.file, "a file that ends in .csv")
+
+
+@dataclass
 class Config:
     """All settings of one run, and of the sweep that it belongs to."""
 
@@ -602,6 +660,10 @@ class Config:
     rule: Rule = MISSING
     report: Report = MISSING
     reproduce: Reproduce = MISSING
+    promote: Promote = MISSING
+    draw: Draw = MISSING
+    predict: Predict = MISSING
+    submit: Submit = MISSING
 
     @property
     def experiment(self) -> str:

@@ -251,7 +251,7 @@ def test_counting_and_digesting_needs_no_library(tmp_path: Path) -> None:
     [
         (
             ["data.manual_labels=5"],
-            "data.manual_labels=5: must be 0 without drawings; type data.drawn.source=synthetic, csv or",
+            "data.manual_labels=5: must be 0 without drawings; type data.drawn.source=store, csv, folder or",
         ),
         (["data.manual_labels=-1"], "data.manual_labels=-1: must be a number of drawings from 0"),
         (
@@ -264,7 +264,7 @@ def test_counting_and_digesting_needs_no_library(tmp_path: Path) -> None:
             ["data.drawn.source=folder", "data.drawn.images=x", "data.drawn.labels=y"],
             "data.drawn.labels=y: must be null with",
         ),
-        (["data.drawn.source=store"], "data.drawn.source=store: no such choice; allowed are none, csv, folder, synthetic"),
+        (["data.drawn.source=shop"], "data.drawn.source=shop: no such choice; allowed are none, csv, folder, store, synthetic"),
         (["data.drawn.geometry=round"], "data.drawn.geometry=round: no such choice; allowed are raw, box, mnist"),
         (["data.drawn.geometry=raw", "data.drawn.stroke_width=2"], "data.drawn.stroke_width=2.0: must be 0 with .*geometry=raw"),
         (["data.drawn.stroke_width=0.5"], "data.drawn.stroke_width=0.5: must be pixels from 1 to 6, or 0"),

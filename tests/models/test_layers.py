@@ -28,7 +28,7 @@ NETWORKS = {
     "seed 002": (("model=seed002",), 320 + 18_496 + 1_179_776 + 1_290),
     "seed 004": (("model=seed004",), 2_213_610),
     "LeNet-5": (("model=lenet5",), 156 + 2_416 + 48_120 + 10_164 + 850),
-    "compact": (("model=compact",), 158_266),
+    "compact": (("model=compact",), 137_290),
     "no hidden layer": ((CNN, "model.conv_2.filters=0", "model.head_1.units=0"), None),
 }
 

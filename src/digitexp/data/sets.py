@@ -27,8 +27,8 @@ def load(data: Data) -> dict[str, Digits]:
     too, as "test_clean" and so on. The arrays are read-only, since the last few answers are kept for the next runs.
     Raises DataError.
     """
-    if len(data.classes) != 10:
-        raise DataError(f"data.classes: found {len(data.classes)} names, allowed with data={data.name} are 10.")
+    if len(data.classes) < 10:
+        raise DataError(f"data.classes: found {len(data.classes)} names, allowed with data={data.name} are 10 or more.")
     return dict(_load(_request(data, data)))
 
 
@@ -112,11 +112,11 @@ def _count(request: _Request) -> int:
 
 def _require_drawings(data: Data, found: int) -> int:
     """How many drawings are scored. Raises DataError when fewer are left than `data.manual_labels` asks for."""
-    scored = min(data.drawn.holdout, found)
-    if data.manual_labels > found - scored:
+    free, scored = drawings.division(data.drawn, data.classes, found)
+    if data.manual_labels > free:
         raise DataError(
-            f"data.manual_labels={data.manual_labels}: found {found} drawings, of which the last {scored} are scored "
-            f"(data.drawn.holdout={data.drawn.holdout}); allowed are 0 to {found - scored}."
+            f"data.manual_labels={data.manual_labels}: found {found} drawings, of which the last {found - free} are scored "
+            f"(data.drawn.holdout={data.drawn.holdout}); allowed are 0 to {free}."
         )
     return scored
 

@@ -71,6 +71,22 @@ def result(store: Store, run: str) -> Result:
     return artifacts.read(_local(store, run, ""))
 
 
+def settings(store: Store, run: str) -> dict[str, Any]:
+    """The settings from which a finished run can be trained again, its seed among them, as `{dotted path: value}`."""
+    found = store.client.get_run(run)
+    asked = from_yaml(_local(store, found.data.tags["mlflow.parentRunId"], "config.yaml").read_text())
+    point = json.loads(found.data.tags[f"{TAG}point"])
+    return decisive(asked | point) | {"seed": int(found.data.params["seed"])}
+
+
+def epochs(store: Store, signature: str) -> int:
+    """How many epochs the newest run of that signature has behind it, 0 where there is none yet."""
+    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
+    found = _search(store, experiments, f"tags.`{TAG}signature` = '{signature}'")
+    curve = store.client.get_metric_history(found[-1].info.run_id, "train/accuracy") if found else []
+    return max((point.step for point in curve), default=0)
+
+
 def sweep(store: Store, name: str | None, question: str | None = None) -> SweepRecord:
     """A recorded sweep: the newest, or the newest of that name; of several questions under it, `question` if it is one.
 

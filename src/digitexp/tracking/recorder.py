@@ -161,6 +161,26 @@ def log_report(store: Store, run: str, files: Sequence[Path]) -> None:
         store.client.log_artifact(run, str(file), "report")
 
 
+def record_sitting(
+    store: Store, identity: str, name: str, settings: Mapping[str, Any], curve: Sequence[tuple[int, Mapping[str, float]]],
+    folder: Path,
+) -> str:  # fmt: skip
+    """A sitting of drawings as one run in the experiment `sittings`, with measures after each number of drawings.
+
+    The run of that identity is written anew where there is one. `folder` holds its files.
+    """
+    experiment = store.experiment("sittings")
+    for known in store.client.search_runs([experiment], f"tags.`{TAG}sitting` = '{identity}'"):
+        store.client.delete_run(known.info.run_id)
+    tags = {f"{TAG}kind": "sitting", f"{TAG}sitting": identity}
+    run = str(store.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
+    metrics = [(metric, value, step) for step, values in curve for metric, value in values.items()]
+    _log(store, run, params=settings, metrics=metrics, tags=_environment())
+    store.client.log_artifacts(run, str(folder))
+    store.client.set_terminated(run, "FINISHED")
+    return run
+
+
 def _log(
     store: Store,
     run: str,
