@@ -32,6 +32,6 @@ def supported(config: Config) -> bool:
         and config.optimizer.name in OPTIMIZERS
         and registry.LOSSES[config.loss].build is None
         and config.loss not in registry.OF_WHOLE_BATCH
-        and config.training.class_weights == "none"
+        and config.training.plain
         and not any(name in config.optimizer.settings for name in _UNSUPPORTED)
     )
