@@ -35,6 +35,7 @@ NEUTRAL: dict[str, Any] = {
     "data.remove_leakage": False,
     "data.near_duplicates": False,
     "data.drawn.stroke_width": 0.0,
+    "training.precision": "float32",
     "training.class_weights": "none",
     "training.start": SCRATCH,
     "training.schedule.name": "constant",
