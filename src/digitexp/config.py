@@ -35,6 +35,7 @@ NEUTRAL: dict[str, Any] = {
     "data.balance": "natural",
     "data.remove_leakage": False,
     "data.near_duplicates": False,
+    "training.precision": "float32",
     "training.class_weights": "none",
     "training.start": SCRATCH,
     "training.schedule.name": "constant",
