@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from digitexp import planning
-from digitexp.compose import CONF, compose
-from digitexp.config import change, flatten, to_yaml
+from digitexp.compose import compose
+from digitexp.config import CONF, change, flatten, to_yaml
 from digitexp.data import sets, sources
 from digitexp.errors import ConfigError, DigitexpError, TrackingError
+from digitexp.evaluation import scores
 from digitexp.planning import Job, Plan
 from digitexp.reports import answer, audit_pages, claims, exploration_page, pages, pictures, ranking, verdicts
 from digitexp.reports import audit as audits
@@ -25,7 +27,7 @@ from digitexp.reports.ranking import Row, Scored
 from digitexp.results import Failure, Result
 from digitexp.settings import Config
 from digitexp.signature import question
-from digitexp.tracking import liveness, portable, reader, recorder, registry
+from digitexp.tracking import ledger, liveness, portable, reader, recorder, registry
 from digitexp.tracking import store as stores
 from digitexp.tracking.reader import Recorded
 from digitexp.tracking.records import RunRecord, SweepRecord
@@ -99,7 +101,8 @@ def _refit(sweep: Plan, outcome: Outcome, watch: Watch | None) -> str | None:
     }
     whole = {"data.validation": 0.0, "data.folds": None, "data.fold": 1, "search.objective": None}
     config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
-    refitted = run(planning.plan(config), "The winner, trained on training and validation images", watch)
+    spelt = planning.plan(config, partial(ledger.network, config.tracking.uri))
+    refitted = run(spelt, "The winner, trained on training and validation images", watch)
     store = open_store(config.tracking.uri)
     run_id = next(found.id for found in reader.finished(store) if found.parent == refitted.parent)
     return registry.register_best(store, refitted.parent, outcome.experiment, run_id, reader.result(store, run_id).network)
@@ -373,7 +376,11 @@ class _Sweep:
             return Scored(trial.number, trial.point, metrics, {}, images=reader.images(self.store, found[0].id))
         predicted = [reader.predictions(self.store, run.id) for run in found]
         hits = {name: [one[name].hits for one in predicted] for name in predicted[0]}
-        return Scored(trial.number, trial.point, metrics, hits)
+        together = {
+            name: scores.together(predicted[0][name].labels, [one[name].probabilities for one in predicted])
+            for name in (predicted[0] if self.plan.config.evaluation.ensemble and len(predicted) > 1 else ())
+        }
+        return Scored(trial.number, trial.point, metrics, hits, together=together)
 
     def _draw(self, rows: Sequence[Row], best: Scored | None) -> None:
         """Table and picture of the sweep; pictures of every run that has none yet, or of the best trial's only."""
@@ -386,17 +393,18 @@ class _Sweep:
         everyone = self.plan.config.tracking.pictures == "all"
         chosen = [trial for trial in self.trials if trial.number not in self.failures]
         pending = [
-            (run, pictures.LEAKAGE if self._leaking(trial) else "")
+            (run, trial)
             for trial in chosen
             if everyone or (best and trial.number == best.trial)
             for run in self._runs(trial.number, trial.point)
             if not (run.pictures or run.imported)
         ]
-        for number, (run, mark) in enumerate(pending, 1):
+        for number, (run, trial) in enumerate(pending, 1):
             self.watch.say(f"drawing the pictures of run {number} of {len(pending)}")
             with TemporaryDirectory(prefix="digitexp-") as folder:
-                title = f"{ranking.label(run.point)} seed={run.seed}{mark}"
-                pictures.draw_run(reader.result(self.store, run.id), title, Path(folder))
+                title = f"{ranking.label(run.point)} seed={run.seed}{pictures.LEAKAGE if self._leaking(trial) else ''}"
+                images = {name: part.images for name, part in sets.load(change(self.plan.config, trial.point).data).items()}
+                pictures.draw_run(reader.result(self.store, run.id), title, Path(folder), images)
                 recorder.log_pictures(self.store, run.id, Path(folder))
 
     def _leaking(self, trial: "Trial") -> bool:

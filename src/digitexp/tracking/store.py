@@ -10,6 +10,7 @@ from digitexp.errors import TrackingError
 
 FOLDER = "mlruns"
 TAG = "digitexp."  # the prefix of every tag of ours
+NETWORK = "network.keras"  # the trained network among the artifacts of its run
 
 
 @dataclass(frozen=True)
