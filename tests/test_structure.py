@@ -23,11 +23,13 @@ ROOMS = {
     "figures": {"matplotlib"},
     "results": set(),
     "runs": set(),
+    "executors": {"psutil", "distributed"},
     "planning": set(),
     "watch": set(),
     "search": {"keras_tuner"},
     "tracking": {"mlflow", "psutil", "uvicorn", "keras"},  # keras: to hand the best network to MLflow
     "reports": {"jinja2", "matplotlib"},
+    "sweep": set(),
     "experiment": set(),
     "quiet": set(),
     "screen": {"rich"},

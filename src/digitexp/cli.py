@@ -60,6 +60,9 @@ def run(config: Config) -> int:
     with screen.Progress(plan) as watch:
         outcome = experiment.run(plan, question, watch)
     screen.show_outcome(plan, outcome)
+    if outcome.early == "interrupted":
+        screen.show_interrupted()
+        return INTERRUPTED
     return SOME_FAILED if outcome.failed else DONE
 
 

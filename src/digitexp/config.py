@@ -23,7 +23,7 @@ SWEPT = ("data", "model", "optimizer", "loss", "training")
 
 # Settings that change nothing at these values: left out of what decides a run, so that a run that was recorded before
 # the setting existed is still the same run.
-NEUTRAL: dict[str, Any] = {}
+NEUTRAL: dict[str, Any] = {"training.until": None}
 
 
 def check(cfg: DictConfig) -> Config:
@@ -170,6 +170,8 @@ def present(config: Config) -> dict[str, Any]:
         path.rpartition(".")[0] for path, value in kept.items() if path.endswith((".units", ".filters")) and value == 0
     }
     unused = _unused(config.data)
+    if config.training.last == config.training.epochs:  # it is the whole run, whoever asks for it
+        unused.add("training.until")
     return {
         path: value
         for path, value in kept.items()
@@ -218,6 +220,7 @@ def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
         if (path.split(".")[0] in (*SWEPT, "evaluation") or (path == "extensions" and value))
         and (path.rpartition(".")[0] not in absent or path.endswith((".units", ".filters")))
         and not (path.startswith("optimizer.") and value is None)
+        and not (path in NEUTRAL and value == NEUTRAL[path])
     }
 
 

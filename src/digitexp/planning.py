@@ -1,7 +1,8 @@
 """What a question would run, what of it is finished, and what the rest would cost. Needs neither TensorFlow nor a store."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -19,12 +20,18 @@ GUESSED_RATE = {"cnn": 15.0, "dense": 60.0}  # seconds per TFLOP on two cores, w
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be: a point of the space with a seed, its configuration and its signature."""
+    """One run to be: a point of the space with a seed, its configuration and its signature.
+
+    `whole` is the signature of the run up to its horizon, of which this is a part where it ends at `training.until`;
+    `start` is the epoch up to which another run has trained it already.
+    """
 
     trial: int
     point: Point
     config: Config
     signature: str
+    whole: str
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,11 @@ class Plan:
     @property
     def trials(self) -> int:
         """How many trials there are, at most."""
-        return self.config.search.trials if self.points is None else len(self.points)
+        if self.points is not None:
+            return len(self.points)
+        if self.config.search.method == "hyperband":
+            return sum(found.size for found in rounds(self.config.training.epochs, self.config.search.factor))
+        return self.config.search.trials
 
     @property
     def runs(self) -> int:
@@ -59,8 +70,14 @@ class Plan:
     def jobs(self, trial: int, point: Point) -> list[Job]:
         """The runs of one trial, one for each seed."""
         seeds = range(self.config.seed, self.config.seed + self.config.search.repeats)
-        configs = [change(self.config, dict(point) | {"seed": seed}) for seed in seeds]
-        return [Job(trial, point, config, signature(config, self.sources_of(config))) for config in configs]
+        return [self._job(trial, point, change(self.config, dict(point) | {"seed": seed})) for seed in seeds]
+
+    def _job(self, trial: int, point: Point, config: Config) -> Job:
+        digests = self.sources_of(config)
+        own = signature(config, digests)
+        if config.training.last == config.training.epochs:
+            return Job(trial, point, config, own, own)
+        return Job(trial, point, config, own, signature(change(config, {"training.until": None}), digests))
 
     def sources_of(self, config: Config) -> Mapping[str, str]:
         """The digests of the data of one run; a sweep may vary where its data come from."""
@@ -69,6 +86,12 @@ class Plan:
 
     def listed_jobs(self) -> list[Job]:
         """Every run of a list of points; where trials are proposed, the reference network in their place."""
+        if self.points is None and self.config.search.method == "hyperband":
+            return [
+                replace(job, start=found.start)
+                for found in rounds(self.config.training.epochs, self.config.search.factor)
+                for job in self.jobs(0, {"training.until": found.epochs}) * found.size
+            ]
         points = self.points if self.points is not None else [{}] * self.trials
         return [job for trial, point in enumerate(points) for job in self.jobs(trial, point)]
 
@@ -87,12 +110,41 @@ def plan(config: Config) -> Plan:
     return spelt
 
 
-def cost(config: Config) -> float | None:
-    """TFLOP of training one run; None for a network that a user registered."""
+@dataclass(frozen=True)
+class Round:
+    """A round of a bracket of Hyperband: `size` trials are trained from epoch `start` to `epochs`."""
+
+    size: int
+    epochs: int
+    start: int
+
+
+def rounds(epochs: int, factor: int) -> list[Round]:
+    """Hyperband (Li et al., 2018) as KerasTuner has it: bracket s begins with many trials of epochs / factor^s epochs.
+
+    Each of its rounds keeps one trial in `factor`, for as many times the epochs, until round s trains up to the horizon.
+    """
+    brackets, rest = 0, float(epochs)
+    while rest >= 1:
+        rest, brackets = rest / factor, brackets + 1
+    share = math.ceil(1 + math.log(epochs, factor))
+    found = []
+    for bracket in reversed(range(brackets)):
+        start = 0
+        for number in range(bracket + 1):
+            size = math.ceil(share / (bracket + 1) * factor ** (bracket - number))
+            last = math.ceil(epochs / factor ** (bracket - number))
+            found.append(Round(size, last, start))
+            start = last
+    return found
+
+
+def cost(config: Config, start: int = 0) -> float | None:
+    """TFLOP of training one run from epoch `start`; None for a network that a user registered."""
     specs = layers(config)
     if specs is None:
         return None
-    return training_flops(specs) * sets.size(config.data) * config.training.epochs / 1e12
+    return training_flops(specs) * sets.size(config.data) * (config.training.last - start) / 1e12
 
 
 def expected_seconds(jobs: Sequence[Job], spent: Sequence[Spent]) -> tuple[float, bool]:
@@ -101,7 +153,7 @@ def expected_seconds(jobs: Sequence[Job], spent: Sequence[Spent]) -> tuple[float
     seconds = 0.0
     for job in jobs:
         rate = rates[job.config.model.kind] or GUESSED_RATE.get(job.config.model.kind, GUESSED_RATE["dense"])
-        seconds += START_SECONDS + (cost(job.config) or 0.0) * rate
+        seconds += START_SECONDS + (cost(job.config, job.start) or 0.0) * rate
     return seconds, all(rate is not None for rate in rates.values())
 
 

@@ -152,6 +152,8 @@ def _parameter(config: Config, path: str, form: Any, earlier: Sequence[Parameter
         hint = type_of(path, type(config.model))
     except ConfigError as error:
         raise SpaceError(f"search.space {error}") from error
+    if path in ("training.epochs", "training.until") and config.search.method == "hyperband":
+        raise SpaceError(f"{at}: Hyperband varies how long a trial is trained; leave it out, or choose another method.")
     if path.split(".")[0] not in SWEPT:
         raise SpaceError(f"{at}: cannot be varied, since it changes no run; allowed are settings of {', '.join(SWEPT)}.")
     form = {"values": form} if isinstance(form, list) else form

@@ -141,7 +141,8 @@ def test_bayesian_search_learns_and_proposes_the_same_again():
     parameters, listed = space(HILL, "bayesian")
     batches = []
     runs = [
-        search("bayesian", parameters, listed, lambda batch: batches.append(len(batch)) or hill(batch), trials=22) for _ in range(2)
+        search("bayesian", parameters, listed, lambda batch: batches.append(len(batch)) or hill(batch), trials=22)
+        for _ in range(2)
     ]
     assert [trial.point for trial in runs[0]] == [trial.point for trial in runs[1]]
     assert batches[:6] == [4, 4, 4, 4, 4, 2]

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlflow.artifacts import download_artifacts
-
 from digitexp.config import decisive, from_yaml
 from digitexp.errors import TrackingError, nearest
 from digitexp.results import Predictions, Result
@@ -17,6 +15,7 @@ from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import TAG, Store
 
 PAGE = 1000  # runs in one answer of the store
+CLOCKS = 60  # seconds by which those of several machines may differ
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,26 @@ class Recorded:
     pictures: bool
 
 
-def finished(store: Store) -> list[Recorded]:
-    """Every finished run of every sweep, oldest first."""
+def finished(store: Store, since: float = 0.0) -> list[Recorded]:
+    """Every finished run of every sweep, oldest first; those that ended after `since` (seconds, as `time.time` gives)."""
     experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
     wanted = f"attributes.status = 'FINISHED' and tags.`{TAG}kind` = 'run'"
+    if since:
+        wanted += f" and attributes.end_time >= {int((since - CLOCKS) * 1000)}"
     return [_recorded(run) for run in _search(store, experiments, wanted)]
 
 
 def one(store: Store, run: str) -> Recorded:
     """A finished run by its id."""
     return _recorded(store.client.get_run(run))
+
+
+def has(store: Store, parent: str, trial: int, signature: str) -> bool:
+    """Whether a run of a sweep is finished."""
+    experiment = store.client.get_run(parent).info.experiment_id
+    wanted = (f"attributes.status = 'FINISHED' and tags.`mlflow.parentRunId` = '{parent}' and "
+              f"tags.`{TAG}signature` = '{signature}' and tags.`{TAG}trial` = '{trial}'")  # fmt: skip
+    return bool(store.client.search_runs([experiment], wanted, max_results=1))
 
 
 def predictions(store: Store, run: str) -> dict[str, Predictions]:
@@ -182,7 +191,7 @@ def _search(store: Store, experiments: Sequence[str], wanted: str) -> list[Any]:
 
 
 def _local(store: Store, run: str, path: str) -> Path:
-    return Path(download_artifacts(run_id=run, artifact_path=path, tracking_uri=store.uri))
+    return Path(store.client.download_artifacts(run, path))
 
 
 def _recorded(run: Any) -> Recorded:

@@ -22,12 +22,14 @@ from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
 from digitexp.config import flatten, present
 from digitexp.data import sets
+from digitexp.errors import TrackingError
 from digitexp.results import Failure, Result
 from digitexp.settings import Config
 from digitexp.tracking import artifacts, liveness
 from digitexp.tracking.store import TAG, Store
 
-BATCH = 100  # MLflow takes at most so many parameters and tags in one call
+NOT_ASKED = ("search.name", "search.budget", "search.max_failures")  # settings of search that are no part of the question
+BATCH, METRICS = 100, 1000  # MLflow takes at most so many parameters and tags, and so many metrics, in one call
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,25 @@ def begin_sweep(store: Store, config: Config, question: str, text: str, resolved
     known = store.client.search_runs([experiment], wanted, max_results=1, order_by=["attributes.start_time ASC"])
     if known:
         parent = str(known[0].info.run_id)
+        _refuse_twice(known[0])
         store.client.update_run(parent, status="RUNNING")
     else:
         tags = {f"{TAG}kind": "sweep", f"{TAG}question": question, "mlflow.note.content": text, "mlflow.runName": name}
         parent = str(store.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
-        asked = {path: value for path, value in flatten(config.search, "search.").items() if path != "search.name"}
+        asked = {path: value for path, value in flatten(config.search, "search.").items() if path not in NOT_ASKED}
         _log(store, parent, params=asked)
     _log(store, parent, tags=liveness.identity() | _environment())
     store.client.log_text(parent, resolved, "config.yaml")
     return parent
+
+
+def _refuse_twice(parent: Any) -> None:
+    tags, ours = parent.data.tags, liveness.identity()
+    elsewhere = any(tags.get(f"{TAG}{name}") != ours[f"{TAG}{name}"] for name in ("host", "pid", "process_start"))
+    if parent.info.status == "RUNNING" and elsewhere:
+        raise TrackingError(f"{parent.info.run_name}: process {tags.get(f'{TAG}pid')} on {tags.get(f'{TAG}host')} is "
+                            "answering this very question; wait for it, or end it and type the command again (if its "
+                            "machine is gone, in five minutes).")  # fmt: skip
 
 
 def begin_run(store: Store, parent: str, child: Child) -> str:
@@ -89,13 +101,20 @@ def log_epoch(store: Store, run: str, epoch: int, metrics: Mapping[str, float]) 
     _log(store, run, metrics=[(name, value, epoch) for name, value in metrics.items()])
 
 
-def finish_run(store: Store, run: str, result: Result, trained_in: str | None = None) -> None:
-    """Write all of a result and end its run; `trained_in` names the run of another sweep that it was trained in."""
+def finish_run(store: Store, run: str, result: Result, logged: int, trained_in: str | None = None) -> None:
+    """Write all of a result and end its run; of its curves, the epochs after those that are `logged`.
+
+    `trained_in` names the run of another sweep that it was trained in.
+    """
     last = int(result.metrics["epochs"])
     new = {name: value for name, value in result.metrics.items() if name not in result.curves}
     metrics = [(name, value, last) for name, value in new.items()]
-    if trained_in:
-        metrics += [(name, value, step) for name, values in result.curves.items() for step, value in enumerate(values, 1)]
+    metrics += [
+        (name, value, step)
+        for name, values in result.curves.items()
+        for step, value in enumerate(values, 1)
+        if step > logged
+    ]
     known = store.client.get_run(run).data.params
     used = {path: value for path, value in result.used.items() if path not in known}
     _log(store, run, params=used, metrics=metrics, tags={f"{TAG}trained_in": trained_in} if trained_in else {})
@@ -108,6 +127,13 @@ def finish_run(store: Store, run: str, result: Result, trained_in: str | None = 
         artifacts.write(result, Path(folder))
         store.client.log_artifacts(run, folder)
     store.client.set_terminated(run, "FINISHED")
+
+
+def log_plan(store: Store, parent: str, estimated: float, took: float) -> None:
+    """What training was to take by the plan, and what it took, in seconds."""
+    _log(store, parent, metrics=[
+        ("plan/estimated_seconds", estimated, 0), ("plan/seconds", took, 0), ("plan/ratio", took / max(estimated, 1e-9), 0)
+    ])  # fmt: skip
 
 
 def fail_run(store: Store, run: str, failure: Failure) -> None:
@@ -150,9 +176,10 @@ def _log(
     parameters = [Param(name, str(value)) for name, value in (params or {}).items()]
     marks = [RunTag(name, value) for name, value in (tags or {}).items()]
     values = [Metric(name, float(value), now, step) for name, value, step in metrics]
-    for first in range(0, max(len(parameters), len(marks), 1), BATCH):
+    for first in range(0, max(len(parameters), len(marks), -(-len(values) // METRICS) * BATCH, 1), BATCH):
         part = slice(first, first + BATCH)
-        store.client.log_batch(run, metrics=() if first else values, params=parameters[part], tags=marks[part])
+        many = slice(first // BATCH * METRICS, (first // BATCH + 1) * METRICS)
+        store.client.log_batch(run, metrics=values[many], params=parameters[part], tags=marks[part])
 
 
 def _environment() -> dict[str, str]:

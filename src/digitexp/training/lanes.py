@@ -10,8 +10,10 @@ others, but no more than those of `train.train` do they depend on what is traine
 step, layer). A loss that is no longer a number ends its own lane only.
 """
 
+import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, pairwise
 
 import keras
@@ -29,6 +31,7 @@ from digitexp.training.program import Program
 from digitexp.training.train import Metrics, State, _order, evaluate
 
 OnEpoch = Callable[[int, int, Metrics], bool]
+Keep = Callable[[int, Callable[[], State]], None]
 Trained = tuple[keras.Model, State] | TrainingError
 
 WASTE = 1.5  # multiplications of a padded bundle for each one that its networks need
@@ -76,20 +79,26 @@ def train(
     start: Sequence[State] | None = None,
     until: int | None = None,
     on_epoch: OnEpoch = lambda lane, epoch, metrics: True,
+    keep: Keep = lambda lane, state: None,
 ) -> list[Trained]:
     """Train `configs`, which have one `key`, on `sets["train"]`: `train.train` for many, with its states and its curves.
 
     After every epoch, `on_epoch(lane, epoch, metrics)` is told of each lane that is still training; when it answers False,
-    the training of that lane ends there. Gives, in the order of `configs`, the trained model and its state, or the
-    TrainingError that ended the lane. `start`: the states of all lanes after one and the same epoch. Raises TrainingError
-    when TensorFlow can go on with no lane, for want of memory say.
+    the training of that lane ends there. `keep(lane, state)` is given a function that copies its state. Gives, in the order
+    of `configs`, the trained model and its state, or the TrainingError that ended the lane. `start`: the states of all lanes
+    after one and the same epoch. Raises TrainingError when TensorFlow can go on with no lane, for want of memory say.
     """
+    began = time.perf_counter()
     lanes = [_lane(config) for config in configs]
     for lane, state in zip(lanes, start, strict=True) if start else ():
         lane.restore(state)
     places = sorted(range(len(lanes)), key=lambda index: _kinds(configs[index]))  # equal neighbours are computed together
     program = Program([configs[index] for index in places], [lanes[index].model for index in places], sets["train"])
-    epoch, last = start[0].epoch if start else 0, until or configs[0].training.epochs
+    epoch, last = start[0].epoch if start else 0, until or configs[0].training.last
+
+    def reached(index: int) -> State:
+        return lanes[index].state(epoch, program, places.index(index), (time.perf_counter() - began) / len(lanes))
+
     while epoch < last and any(lane.outcome is None for lane in lanes):
         epoch += 1
         measured = _epoch(program, configs[0], sets, epoch)
@@ -97,10 +106,13 @@ def train(
             if lane.outcome is None:
                 place = places.index(index)
                 metrics = lane.measure(epoch, {name: values[place] for name, values in measured.items()}, sets)
-                if lane.outcome is None and not on_epoch(index, epoch, metrics):
-                    lane.finish(epoch, program, place)
+                if lane.outcome is None:
+                    keep(index, partial(reached, index))
+                    if not on_epoch(index, epoch, metrics):
+                        lane.outcome = lane.model, reached(index)
     for index, lane in enumerate(lanes):
-        lane.finish(epoch, program, places.index(index))
+        if lane.outcome is None:
+            lane.outcome = lane.model, reached(index)
     return [lane.outcome for lane in lanes if lane.outcome is not None]
 
 
@@ -111,6 +123,7 @@ class _Lane:
     model: keras.Model
     curves: dict[str, list[float]] = field(default_factory=dict)
     outcome: Trained | None = None
+    spent: float = 0.0  # seconds, before
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -118,6 +131,7 @@ class _Lane:
 
     def restore(self, state: State) -> None:
         self.curves = {name: list(values) for name, values in state.curves.items()}
+        self.spent = state.seconds
         for variable, value in zip(self.variables, state.variables, strict=True):
             variable.assign(value)
 
@@ -135,11 +149,11 @@ class _Lane:
             self.curves.setdefault(name, []).append(value)
         return metrics
 
-    def finish(self, epoch: int, program: Program, place: int) -> None:
-        """Take the trained weights out of the program, unless the lane has ended before."""
-        if self.outcome is None:
-            program.unload(place)
-            self.outcome = self.model, State(epoch, [np.array(variable) for variable in self.variables], self.curves)
+    def state(self, epoch: int, program: Program, place: int, seconds: float) -> State:
+        """A copy of the state; takes the trained weights out of the program."""
+        program.unload(place)
+        copied = {name: list(values) for name, values in self.curves.items()}
+        return State(epoch, [np.array(variable) for variable in self.variables], copied, self.spent + seconds)
 
 
 def _lane(config: Config) -> _Lane:

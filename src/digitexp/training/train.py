@@ -6,6 +6,7 @@ epoch goes on exactly as if it had not. An epoch is one TensorFlow function over
 test holds the weights against those of `fit`.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -20,16 +21,21 @@ from digitexp.settings import Config
 
 Metrics = dict[str, float]
 OnEpoch = Callable[[int, Metrics], bool]
+Keep = Callable[[Callable[[], "State"]], None]
 PREDICTED_AT_ONCE = 2048  # images; more needs more memory and is no faster
 
 
 @dataclass(frozen=True)
 class State:
-    """All that a run needs to go on: the epochs done, every variable of model and optimizer, and the curves so far."""
+    """All that a run needs to go on: the epochs done, every variable of model and optimizer, and the curves so far.
+
+    `seconds` is what it took, in all.
+    """
 
     epoch: int
     variables: list[np.ndarray]
     curves: dict[str, list[float]] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 def train(
@@ -38,24 +44,33 @@ def train(
     start: State | None = None,
     until: int | None = None,
     on_epoch: OnEpoch = lambda epoch, metrics: True,
+    keep: Keep = lambda state: None,
 ) -> tuple[keras.Model, State]:
-    """Train on `sets["train"]`, from `start` (default: untrained) to epoch `until` (default: `training.epochs`).
+    """Train on `sets["train"]`, from `start` (default: untrained) to epoch `until` (default: the configured last one).
 
     After every epoch, `on_epoch(epoch, metrics)` is told the losses and accuracies of train and, where there is one, val;
-    when it answers False, training ends there. Raises TrainingError when the loss is no longer a number.
+    when it answers False, training ends there. `keep(state)` is given a function that copies the state, should it be
+    wanted. Raises TrainingError when the loss is no longer a number.
     """
+    began = time.perf_counter()
     model = network.compile(config)
     model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables]
     curves: dict[str, list[float]] = {}
-    done = 0
+    done, spent = 0, 0.0
     if start is not None:
-        done = start.epoch
+        done, spent = start.epoch, start.seconds
         curves = {name: list(values) for name, values in start.curves.items()}
         for variable, value in zip(variables, start.variables, strict=True):
             variable.assign(value)
+
+    def state() -> State:
+        values = [np.array(variable) for variable in variables]
+        copied = {name: list(measured) for name, measured in curves.items()}
+        return State(done, values, copied, spent + time.perf_counter() - began)
+
     run_epoch = _epoch_function(model, sets["train"], config.training.batch_size)
-    for epoch in range(done + 1, (until or config.training.epochs) + 1):
+    for epoch in range(done + 1, (until or config.training.last) + 1):
         _reseed_dropout(model, config.seed, epoch)
         try:
             metrics = run_epoch(_order(config.seed, epoch, len(sets["train"])))
@@ -70,9 +85,10 @@ def train(
         for name, measured in metrics.items():
             curves.setdefault(name, []).append(measured)
         done = epoch
+        keep(state)
         if not on_epoch(epoch, metrics):
             break
-    return model, State(done, [np.array(variable) for variable in variables], curves)
+    return model, state()
 
 
 def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
