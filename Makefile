@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export MLFLOW_DISABLE_TELEMETRY = true
 
-.PHONY: setup demo test lock clean
+.PHONY: setup demo test soak lock clean
 
 setup: .venv/installed
 
@@ -21,6 +21,10 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# What takes too long for every day: kills, fuzz, scale.
+soak: setup
+	$(BIN)/python -m pytest -m soak
 
 # The same exact versions for all three Pythons, by name only.
 lock:

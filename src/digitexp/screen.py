@@ -228,7 +228,8 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
     if outcome.seconds:
         about.add_row("time", f"{duration(outcome.seconds)} of training, {duration(outcome.estimated)} were expected")
     if outcome.early:
-        about.add_row("not finished", f"{_EARLY[outcome.early]}: {_count(outcome.left, 'run')} left; the same command goes on")
+        left = f"{_EARLY[outcome.early]}; {_count(outcome.left, 'run')} left"
+        about.add_row("not finished", f"{left}: the same command goes on")
     if outcome.best:
         about.add_row("best network", outcome.best)
     about.add_row("recorded in", outcome.store)
