@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -183,10 +184,8 @@ def _log(
 
 
 def _environment() -> dict[str, str]:
-    packages = ("digitexp", "keras", "tensorflow", "keras-tuner", "mlflow", "numpy")
-    versions = {f"{TAG}version.{package}": version(package) for package in packages}
     return (
-        versions
+        _versions()
         | _machine()
         | {
             f"{TAG}python": platform.python_version(),
@@ -196,6 +195,12 @@ def _environment() -> dict[str, str]:
     )
 
 
+@cache
+def _versions() -> dict[str, str]:
+    packages = ("digitexp", "keras", "tensorflow", "keras-tuner", "mlflow", "numpy")
+    return {f"{TAG}version.{package}": version(package) for package in packages}
+
+
 def _machine() -> dict[str, str]:
     """The processor, the cores that this process may use, and the memory in GiB."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
@@ -203,6 +208,7 @@ def _machine() -> dict[str, str]:
     return {f"{TAG}cpu": _processor(), f"{TAG}cores": str(usable), f"{TAG}memory": f"{memory:.0f}"}
 
 
+@cache
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -212,6 +218,7 @@ def _processor() -> str:
     return named[0] if named else platform.processor() or platform.machine()
 
 
+@cache
 def _commit() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
