@@ -31,6 +31,7 @@ ROOMS = {
     "reports": {"jinja2", "matplotlib"},
     "sweep": set(),
     "experiment": set(),
+    "doctor": set(),
     "quiet": set(),
     "screen": {"rich"},
     "cli": {"hydra", "omegaconf"},

@@ -96,7 +96,19 @@ def report(config: Config) -> int:
     return DONE
 
 
-VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "ui": ui}
+def doctor(config: Config) -> int:
+    """Find what is wrong with store, disk, data and threads; doctor.fix=true mends it."""
+    from digitexp import doctor as doctors
+
+    found = doctors.examine(config)
+    for finding in found if config.doctor.fix else ():
+        if finding.mend:
+            finding.mend()
+    screen.show_findings(found, mended=config.doctor.fix)
+    return SOME_FAILED if any(not (config.doctor.fix and finding.mend) for finding in found) else DONE
+
+
+VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "ui": ui, "doctor": doctor}
 
 
 def _show_plan(config: Config, question: str) -> planning.Plan:
@@ -110,6 +122,9 @@ def _show_plan(config: Config, question: str) -> planning.Plan:
             planning.Spent(entry.kind, entry.tflop, entry.seconds) for entry in entries if entry.tflop and entry.seconds
         ]
     screen.show_plan(spelt, question, finished, spent)
+    asked = ledger.asked(config.tracking.uri, config.experiment) if stores.exists(config.tracking.uri) else []
+    if config.search.name and asked and spelt.question not in {one.question for one in asked}:
+        screen.show_difference(planning.difference(asked[-1].settings, config))
     return spelt
 
 

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from digitexp import space
-from digitexp.config import change
+from digitexp.config import change, present
 from digitexp.data import sets, sources
 from digitexp.models.layers import layers, training_flops
 from digitexp.settings import Config
@@ -137,6 +137,16 @@ def rounds(epochs: int, factor: int) -> list[Round]:
             found.append(Round(size, last, start))
             start = last
     return found
+
+
+def difference(recorded: Mapping[str, Any], config: Config) -> dict[str, tuple[Any, Any]]:
+    """What makes this another question than the recorded one: settings by dotted path, as (recorded, now).
+
+    `recorded` are all settings of the other, by dotted path. Empty where only the bytes of the data or a version differ.
+    """
+    asked = ("method", "objective", "repeats", "space", "trials", "factor")
+    now = present(config) | {f"search.{name}": getattr(config.search, name) for name in asked}
+    return {path: (recorded.get(path), value) for path, value in now.items() if recorded.get(path, value) != value}
 
 
 def cost(config: Config, start: int = 0) -> float | None:

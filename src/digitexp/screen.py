@@ -22,6 +22,7 @@ from digitexp.planning import Job, Plan, Spent
 from digitexp.watch import Watch
 
 if TYPE_CHECKING:
+    from digitexp.doctor import Finding
     from digitexp.experiment import Outcome, Reported
     from digitexp.reports.ranking import Row
     from digitexp.results import Failure, Result
@@ -105,6 +106,33 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     console.print(f"[bold]{config.search.name or 'one network'}[/]  {escape(question)}")
     console.print(about)
     console.print()
+
+
+def show_difference(difference: Mapping[str, tuple[Any, Any]]) -> None:
+    """How a question differs from the one that is recorded under its name."""
+    console.print("Another question than the one recorded under this name; it is kept, and runs that both share are reused.")
+    about = Table.grid(padding=(0, 2))
+    about.add_column(style="dim", no_wrap=True)
+    about.add_column()
+    for path, (before, now) in difference.items():
+        about.add_row("changed", f"{path}: {escape(_value(before))} -> {escape(_value(now))}")
+    if not difference:
+        about.add_row("changed", "the bytes of the data, or the version of Keras or TensorFlow")
+    console.print(about)
+    console.print()
+
+
+def show_findings(findings: Sequence["Finding"], mended: bool) -> None:
+    """What is wrong, why it matters, and what mends it."""
+    for finding in findings:
+        done = mended and finding.mend is not None
+        console.print(f"[bold]{escape(finding.what)}[/]", soft_wrap=True)
+        console.print(f"  {escape(finding.why)}", soft_wrap=True)
+        console.print(f"  {'mended' if done else 'to mend it'}: {escape(finding.remedy)}", soft_wrap=True)
+    if not findings:
+        console.print("Nothing is wrong.")
+    elif not mended and any(finding.mend for finding in findings):
+        console.print(f"\n{COMMAND} doctor doctor.fix=true mends what it can.")
 
 
 class Progress(Watch):

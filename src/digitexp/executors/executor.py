@@ -17,6 +17,9 @@ from digitexp.settings import Config
 # (index, epoch, metrics): the run at that position begins (epoch 0), or has finished an epoch.
 Told = Callable[[int, int, Mapping[str, float]], None]
 
+# Environment variables that say how many threads TensorFlow uses.
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+
 # Whether the runs at these positions may still begin: the time or the patience for more of them may be over.
 Ready = Callable[[Sequence[int]], bool]
 
@@ -92,7 +95,7 @@ def cores() -> int:
 
 def limit_threads(threads: int) -> None:
     """Have TensorFlow use so many threads; it looks when it is imported, so what was set by the user stays."""
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+    for name in THREADS:
         os.environ.setdefault(name, str(threads))
 
 

@@ -49,6 +49,12 @@ def one(store: Store, run: str) -> Recorded:
     return _recorded(store.client.get_run(run))
 
 
+def missing(store: Store, run: str) -> list[str]:
+    """Which of the files of a finished run are gone."""
+    there = {file.path for file in store.client.list_artifacts(run)}
+    return [name for name in (artifacts.RESULT, artifacts.PREDICTIONS, artifacts.NETWORK) if name not in there]
+
+
 def has(store: Store, parent: str, trial: int, signature: str) -> bool:
     """Whether a run of a sweep is finished."""
     experiment = store.client.get_run(parent).info.experiment_id

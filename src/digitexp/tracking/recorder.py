@@ -144,6 +144,12 @@ def fail_run(store: Store, run: str, failure: Failure) -> None:
     store.client.set_terminated(run, "FAILED")
 
 
+def disown(store: Store, run: str) -> None:
+    """Mark a finished run whose files are gone as FAILED, so that it is trained again."""
+    _log(store, run, tags={f"{TAG}error": "its files are gone"})
+    store.client.set_terminated(run, "FAILED")
+
+
 def end(store: Store, run: str, status: str) -> None:
     """End a run as FINISHED, FAILED or KILLED."""
     store.client.set_terminated(run, status)

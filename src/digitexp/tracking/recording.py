@@ -122,7 +122,7 @@ class Recording:
         part.rename(folder)
 
     def _folders(self) -> list[Path]:
-        return [folder for folder in sorted(self._spool.glob(f"{self._parent}-*")) if folder.suffix != ".part"]
+        return waiting(self._spool, self._parent)
 
     def _deliver(self, folder: Path) -> None:
         run, failure = pickle.loads((folder / CHILD).read_bytes())
@@ -130,6 +130,17 @@ class Recording:
         if not reader.has(self._store, self._parent, run.child.trial, run.child.signature):
             self._finish(run, failure or artifacts.read(folder / "result"))
         shutil.rmtree(folder)
+
+
+def waiting(spool: Path, parent: str = "") -> list[Path]:
+    """The folders of runs that the store has not got, of one parent or of all."""
+    return [folder for folder in sorted(spool.glob(f"{parent}*-*")) if folder.suffix != ".part"]
+
+
+def send(store: Store, folder: Path) -> None:
+    """Send one of them."""
+    parent = folder.name.split("-")[0]
+    Recording(store, parent, Heartbeat(store), folder.parent)._deliver(folder)
 
 
 def _recorded(run: _Open, parent: str, result: Result) -> Recorded:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,18 @@ def folder(uri: str | None) -> Path:
     """Where this machine keeps what belongs to a store and is not in it: beside a SQLite file, else mlruns/."""
     resolved = resolve(uri)
     return Path(resolved.removeprefix("sqlite:///")).parent if resolved.startswith("sqlite:///") else Path(FOLDER).resolve()
+
+
+def upgrade(uri: str | None) -> None:
+    """Bring the tables of a SQLite store of an older MLflow up to date, with a copy of the file kept beside it."""
+    resolved = resolve(uri)
+    if not resolved.startswith("sqlite:///"):
+        raise TrackingError(f"tracking.uri={resolved}: is no file; type mlflow db upgrade {resolved} where its server runs.")
+    file = Path(resolved.removeprefix("sqlite:///"))
+    shutil.copyfile(file, file.with_suffix(".before-upgrade.db"))
+    from mlflow.store.db import utils
+
+    utils._upgrade_db(utils.create_sqlalchemy_engine_with_retry(resolved))
 
 
 def exists(uri: str | None) -> bool:
