@@ -237,7 +237,7 @@ class Sweep:
             self._look()
             source = self._anywhere[job.signature]
         run = recorder.begin_run(self.store, self.parent, _child(job))
-        recorder.finish_run(self.store, run, reader.result(self.store, source.id), 0, trained_in=source.id)
+        recorder.finish_run(self.store, run, reader.result(self.store, source.id), trained_in=source.id)
         self._remember(reader.one(self.store, run))
         self.reused += 1
 

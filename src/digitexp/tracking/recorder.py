@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -102,8 +102,10 @@ def log_epoch(store: Store, run: str, epoch: int, metrics: Mapping[str, float]) 
     _log(store, run, metrics=[(name, value, epoch) for name, value in metrics.items()])
 
 
-def finish_run(store: Store, run: str, result: Result, logged: int, trained_in: str | None = None) -> None:
-    """Write all of a result and end its run; of its curves, the epochs after those that are `logged`.
+def finish_run(
+    store: Store, run: str, result: Result, logged: Collection[int] = (), trained_in: str | None = None
+) -> None:
+    """Write all of a result and end its run; of its curves, the epochs that are not `logged` yet.
 
     `trained_in` names the run of another sweep that it was trained in.
     """
@@ -114,7 +116,7 @@ def finish_run(store: Store, run: str, result: Result, logged: int, trained_in: 
         (name, value, step)
         for name, values in result.curves.items()
         for step, value in enumerate(values, 1)
-        if step > logged
+        if step not in logged
     ]
     known = store.client.get_run(run).data.params
     used = {path: value for path, value in result.used.items() if path not in known}

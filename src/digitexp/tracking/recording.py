@@ -30,7 +30,7 @@ class _Open:
     child: Child
     id: str | None = None
     waiting: dict[int, Mapping[str, float]] = field(default_factory=dict)
-    logged: int = 0
+    logged: set[int] = field(default_factory=set)
 
 
 class Recording:
@@ -54,7 +54,7 @@ class Recording:
     def epoch(self, signature: str, epoch: int, metrics: Mapping[str, float]) -> None:
         """A run has finished an epoch; one that was told before its worker was killed is not written twice."""
         run = self._open[signature]
-        if epoch > run.logged:
+        if epoch not in run.logged:
             run.waiting[epoch] = metrics
             self._try(lambda: self._send(run))
 
@@ -78,7 +78,7 @@ class Recording:
             self._heart.runs.add(run.id)
         for epoch in sorted(run.waiting):
             recorder.log_epoch(self._store, run.id, epoch, run.waiting[epoch])
-            run.logged = epoch
+            run.logged.add(epoch)
             del run.waiting[epoch]
         return run.id
 
