@@ -42,9 +42,12 @@ def train(configs, folder, checkpoint=True, until=None):
     return outcomes, told
 
 
-def same(one: Result, other: Result):
-    exact = all(np.array_equal(one.predictions[name].probabilities, other.predictions[name].probabilities) for name in one.predictions)
-    return exact and one.curves == other.curves
+def same(one: Result, other: Result, engine="keras"):
+    """To the last bit; of lanes, which are computed beside others or not, to rounding."""
+    apart = 0 if engine == "keras" else 1e-4
+    pairs = [(one.predictions[name].probabilities, other.predictions[name].probabilities) for name in one.predictions]
+    pairs += [(one.curves[name], other.curves[name]) for name in one.curves]
+    return all(np.allclose(*pair, rtol=apart, atol=apart) for pair in pairs)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -55,7 +58,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint(engine, tmp_path):
     assert (0, 3) in told
     outcomes, told = train(configs, tmp_path / "killed")
     assert [epoch for index, epoch in told if index == 0] == [0, 4, 5]
-    assert all(same(outcomes[index], whole[index]) for index in (0, 1))
+    assert all(same(outcomes[index], whole[index], engine) for index in (0, 1))
 
 
 def test_a_run_that_ends_early_leaves_its_state_to_who_goes_on(tmp_path):

@@ -35,7 +35,7 @@ def save(file: Path, state: State) -> None:
 def load(file: Path, until: int) -> State | None:
     """The state that was saved; None where there is none, it cannot be read, or it is of a later epoch than `until`."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             if about["epoch"] > until:
                 return None
