@@ -5,13 +5,15 @@
 
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import fake_training
 
-from digitexp import experiment, sweep
+from digitexp import experiment
 from digitexp.compose import compose
 from digitexp.planning import plan
 from digitexp.quiet import quiet
+from digitexp.reports import pictures
 
 OVERRIDES = ["search.name=soak", "search.method=random", "search.trials=6", "search.repeats=2", "training.epochs=4",
              "search.space={optimizer.learning_rate:{min:0.001,max:0.1,log:true}}", "tracking.pictures=best"]  # fmt: skip
@@ -19,9 +21,9 @@ OVERRIDES = ["search.name=soak", "search.method=random", "search.trials=6", "sea
 
 def ask(uri, *overrides):
     """Answer the question of the soak, with all of its pictures left out."""
-    sweep.pictures.draw_run = sweep.pictures.draw_ranking = lambda *given: None
     config = compose([f"tracking.uri={uri}", *OVERRIDES, *overrides])
-    return experiment.run(plan(config), "Does it survive?", None, fake_training.run)
+    with patch.multiple(pictures, draw_run=lambda *given: None, draw_ranking=lambda *given: None):
+        return experiment.run(plan(config), "Does it survive?", None, fake_training.run)
 
 
 if __name__ == "__main__":

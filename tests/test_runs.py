@@ -1,5 +1,7 @@
 """A run goes on from its checkpoint, and is what it would have been."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -35,10 +37,8 @@ def train(configs, folder, checkpoint=True, until=None):
 
     files = [folder / f"{index}.npz" for index in range(len(configs))] if checkpoint else []
     outcomes = {}
-    try:
+    with suppress(Killed):
         outcomes = dict(runs.run(configs, folder, on_epoch, files))
-    except Killed:
-        pass
     return outcomes, told
 
 

@@ -40,8 +40,6 @@ def undisturbed(tmp_path_factory, fake_network):
     shutil.copyfile(fake_network, folder / "network.keras")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FAKE", str(folder))
-        for name in ("draw_run", "draw_ranking"):
-            patch.setattr(driver.sweep.pictures, name, lambda *given: None)
         table = driver.ask(f"sqlite:///{folder}/mlflow.db").table
     table.drop(columns="seconds").to_csv(folder / "table.csv", index=False)
     return folder
