@@ -71,6 +71,19 @@ def test_every_kill_is_survived(kind, after, folder, undisturbed):
     survive(kind, after, folder, undisturbed)
 
 
+def test_two_sweeps_at_once_on_one_store_that_is_not_there_yet(folder, undisturbed):
+    (folder / "mlflow.db").unlink()
+    store = f"sqlite:///{folder}/mlflow.db"
+    second = folder / "second"
+    second.mkdir()
+    both = [start(store, folder), start(store, second, "search.name=other", "seed=50")]
+    assert [process.wait(WAIT) for process in both] == [0, 0], (folder / "errors").read_text() + (second / "errors").read_text()
+    check(open_store(store).client, folder, undisturbed)
+    found = open_store(store).client.get_experiment_by_name("other")
+    runs = open_store(store).client.search_runs([found.experiment_id], "tags.`digitexp.kind` = 'run'")
+    assert Counter(run.info.status for run in runs) == {"FINISHED": 12}
+
+
 def survive(kind, after, folder, undisturbed):
     store = f"sqlite:///{folder}/mlflow.db"
     if kind == "server":

@@ -9,6 +9,7 @@ from typing import Any
 from digitexp import space
 from digitexp.config import change, present
 from digitexp.data import sets, sources
+from digitexp.errors import SpaceError
 from digitexp.models.layers import layers, training_flops
 from digitexp.settings import Config
 from digitexp.signature import question, signature
@@ -101,6 +102,7 @@ def plan(config: Config) -> Plan:
     digests = sources.source_digests(config.data)
     parameters = space.parse(config)
     points = space.points(config, parameters)
+    _refuse_small(config, parameters)
     spelt = Plan(config, digests, question(config, digests), parameters, points)
     sets.size(config.data)
     for point in points or [{}]:
@@ -108,6 +110,17 @@ def plan(config: Config) -> Plan:
         layers(applied)
         sets.size(applied.data)
     return spelt
+
+
+def _refuse_small(config: Config, parameters: Sequence[Parameter]) -> None:
+    """Hyperband begins every bracket with points that are all different: a small space is a list."""
+    if config.search.method != "hyperband":
+        return
+    needed = sum(found.size for found in rounds(config.training.epochs, config.search.factor) if not found.start)
+    sizes = [len(parameter.values) for parameter in parameters if not isinstance(parameter.values, space.Range)]
+    if len(sizes) == len(parameters) and math.prod(sizes) < needed:
+        raise SpaceError(f"search.space: has {math.prod(sizes)} points, but Hyperband begins with {needed} different ones for "
+                         f"training.epochs={config.training.epochs}; type search.method=grid.")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -83,6 +83,7 @@ class Sweep:
         self._deadline = time.monotonic() + seconds(budget) if budget else None
         self._own: dict[tuple[int, str], Recorded] = {}
         self._anywhere: dict[str, Recorded] = {}
+        self._reached: dict[str, int] = {}  # the epoch up to which a run was trained in this invocation, by its whole
         self._looked = 0.0
         self._spent: list[Spent] = []
         self._look()
@@ -159,7 +160,9 @@ class Sweep:
         return float(np.mean([run.metrics[self.objective] for run in self._runs(trial.number, trial.point)]))
 
     def _train(self, jobs: Sequence[Job], chosen: Executor) -> None:
-        unique = list({job.signature: job for job in jobs}.values())
+        unique = [
+            replace(job, start=self._reached.get(job.whole, 0)) for job in {job.signature: job for job in jobs}.values()
+        ]
         begun = time.monotonic()
         seen: set[int] = set()
 
@@ -215,6 +218,7 @@ class Sweep:
         elif finished:
             self._estimated += planning.expected_seconds([job], self._planned)[0] / self.plan.config.execution.workers
             self._remember(finished)
+            self._reached[job.whole] = job.config.training.last
             self.trained += 1
             outcome.network.unlink()  # it is in the store, or waits for it elsewhere
             if job.signature == job.whole and (file := self._checkpoint(job)):

@@ -3,7 +3,9 @@
 import logging
 import os
 import shutil
-from contextlib import nullcontext
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from digitexp.errors import TrackingError
 from digitexp.tracking import patience
 
 FOLDER = "mlruns"
+CREATING = 60  # seconds that another process may take to create a store
 TAG = "digitexp."  # the prefix of every tag of ours
 
 
@@ -57,6 +60,28 @@ def folder(uri: str | None) -> Path:
     return Path(resolved.removeprefix("sqlite:///")).parent if resolved.startswith("sqlite:///") else Path(FOLDER).resolve()
 
 
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """In this context, no other process creates the tables of a file that does not exist yet; two at once would fail."""
+    mark: Path | None = file.with_suffix(".creating")
+    deadline = time.monotonic() + CREATING
+    while not file.exists() or mark.exists():
+        try:
+            mark.touch(exist_ok=False)
+            break
+        except FileExistsError:
+            if time.monotonic() > deadline:  # whoever began it was killed
+                break
+            time.sleep(0.1)
+    else:
+        mark = None
+    try:
+        yield
+    finally:
+        if mark:
+            mark.unlink(missing_ok=True)
+
+
 def upgrade(uri: str | None) -> None:
     """Bring the tables of a SQLite store of an older MLflow up to date, with a copy of the file kept beside it."""
     resolved = resolve(uri)
@@ -91,7 +116,7 @@ def open_store(uri: str | None) -> Store:
         from mlflow import MlflowClient
 
         client = patience.Patient(MlflowClient(resolved, resolved))
-        with client.at_once() if resolved.startswith("http") else nullcontext():
+        with _alone(Path(resolved.removeprefix("sqlite:///"))) if beside else client.at_once():
             client.search_experiments(max_results=1)  # the first question creates the tables, or fails
     except Exception as error:  # MLflow, SQLAlchemy, the file system: each has its own
         reason = str(error).strip().splitlines()[0]
