@@ -75,6 +75,6 @@ def postgresql(folder):
     control = [*user, commands / "pg_ctl", "-D", data, "-w"]
     subprocess.run([*control, "-o", options, "-l", data / "log", "start"], check=True, cwd="/", **QUIET)
     try:
-        yield f"postgresql://digitexp@127.0.0.1:{port}/postgres"
+        yield f"postgresql+psycopg2://digitexp@127.0.0.1:{port}/postgres"
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], check=True, cwd="/", **QUIET)

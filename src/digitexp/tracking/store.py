@@ -63,22 +63,21 @@ def folder(uri: str | None) -> Path:
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
     """In this context, no other process creates the tables of a file that does not exist yet; two at once would fail."""
-    mark: Path | None = file.with_suffix(".creating")
+    mark = file.with_suffix(".creating")
     deadline = time.monotonic() + CREATING
-    while not file.exists() or mark.exists():
+    creator = False
+    while not creator and (mark.exists() or not file.exists()):
         try:
             mark.touch(exist_ok=False)
-            break
         except FileExistsError:
-            if time.monotonic() > deadline:  # whoever began it was killed
-                break
             time.sleep(0.1)
-    else:
-        mark = None
+            creator = time.monotonic() > deadline  # whoever began it was killed
+        else:
+            creator = True
     try:
         yield
     finally:
-        if mark:
+        if creator:
             mark.unlink(missing_ok=True)
 
 
