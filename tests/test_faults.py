@@ -64,7 +64,7 @@ def test_a_store_that_may_not_be_written(folder):
         with pytest.raises(TrackingError, match=r"may not be written"):
             driver.ask(uri, *SMALL)
     finally:
-        subprocess.run(["umount", place], check=True)
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 def test_a_disk_that_is_really_full(folder):
@@ -85,4 +85,4 @@ def test_a_disk_that_is_really_full(folder):
         outcome = driver.ask(uri, *SMALL)
         assert len(outcome.rows) == 3
     finally:
-        subprocess.run(["umount", place], check=True)
+        subprocess.run(["umount", "-l", place], check=True)

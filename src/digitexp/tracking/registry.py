@@ -44,7 +44,8 @@ def register_best(store: Store, parent: str, sweep: str, run: str, network: Path
         )
     if not store.client.search_registered_models(f"name = '{name}'"):
         store.client.create_registered_model(name)
-    created = store.client.create_model_version(name, logged.model_uri, run, tags={f"{TAG}run": run})
+    tags = {f"{TAG}run": run}
+    created = store.client.create_model_version(name, logged.model_uri, run, tags=tags, model_id=logged.model_id)
     store.client.set_registered_model_alias(name, ALIAS, created.version)
     return address
 
