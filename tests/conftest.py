@@ -12,12 +12,24 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from digitexp.compose import compose
+from digitexp.data.digits import Digits
 from digitexp.settings import Config
 
 settings.register_profile("digitexp", deadline=None)  # the machine is shared: a pause is no failure
 settings.load_profile("digitexp")
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
+
+
+def write_kaggle(folder: Path, train: Digits, test: Digits) -> None:
+    """train.csv, test.csv and test_labels.csv as the Kaggle competition has, or would have, them."""
+    number = [str(value).encode() for value in range(256)]
+    pixels = ",".join(f"pixel{place}" for place in range(784)).encode()
+    flat = [[b",".join([number[value] for value in image.tobytes()]) for image in part.images] for part in (train, test)]
+    labelled = [number[label] + b"," + row for label, row in zip(train.labels, flat[0], strict=True)]
+    (folder / "train.csv").write_bytes(b"\n".join([b"label," + pixels, *labelled, b""]))
+    (folder / "test.csv").write_bytes(b"\n".join([pixels, *flat[1], b""]))
+    (folder / "test_labels.csv").write_bytes(b"\n".join([*(number[label] for label in test.labels), b""]))
 
 
 @pytest.fixture
@@ -54,3 +66,27 @@ def fake(fake_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     shutil.copyfile(fake_network, folder / "network.keras")
     monkeypatch.setenv("FAKE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store in it, in which one network was trained and registered as `models:/digitexp.single@best`."""
+    from digitexp import experiment, planning
+
+    folder = tmp_path_factory.mktemp("recorded")
+    words = ["data.limit=300", "training.epochs=3", "tracking.pictures=best"]
+    experiment.run(planning.plan(compose([f"tracking.uri=sqlite:///{folder}/mlruns/mlflow.db", *words])))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def uri(recorded: Path) -> str:
+    """The address of that store."""
+    return f"sqlite:///{recorded}/mlruns/mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def network_file(recorded: Path) -> Path:
+    """The registered network as a `.keras` file."""
+    (file,) = recorded.glob("mlruns/artifacts/*/models/*/artifacts/data/model.keras")
+    return file

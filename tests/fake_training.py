@@ -94,4 +94,5 @@ def _result(config, curves, network):
     metrics |= {"seconds": 0.01, "parameters": 7850.0, "epochs": float(len(curves["val/accuracy"])), "tflop": 1e-6}
     shutil.copyfile(folder() / "network.keras", network)
     digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("train", *predictions)}
-    return Result(metrics, curves, predictions, [LAYER], {}, digests, list(config.data.classes), network)
+    images = dict.fromkeys(digests, IMAGES)
+    return Result(metrics, curves, predictions, [LAYER], {}, images, digests, list(config.data.classes), network)

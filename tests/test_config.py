@@ -1,10 +1,15 @@
 """Settings: every file in conf/ composes, and what is wrong is refused in one sentence."""
 
+import re
+
+import numpy as np
 import pytest
+from conftest import write_kaggle
 
 from digitexp import registry
 from digitexp.compose import CONF, compose, sweeps
 from digitexp.config import change, flatten, present, to_yaml, type_of
+from digitexp.data.mnist import read_mnist
 from digitexp.errors import ConfigError, DigitexpError
 from digitexp.planning import plan
 from digitexp.settings import Dense
@@ -38,7 +43,19 @@ REFUSED = {
     "model=5": r"a group is chosen by the name of a file",
     "data=mnst": r"data=mnst: no such file in conf/data; .*Did you mean 'mnist'",
     "data.validation=1": r"data\.validation=1\.0: must be a share",
-    "data.path=x": r"data\.path=x: must be null with data=digits",
+    "data.path=x": r"data\.path=x: must be null with data\.name=digits",
+    "data=kaggle": r"data\.path=null: must be the folder of train\.csv and test\.csv; type data\.path=FOLDER",
+    "data.also.name=kagle": r"data\.also\.name=kagle: no such choice; .*Did you mean 'kaggle'",
+    "data.also.name=kaggle": r"data\.also\.path=null: must be the folder of train\.csv and test\.csv",
+    "data.also.name=digits": r"data\.also\.name=digits: must be another source than the first",
+    "data.also.path=x": r"data\.also\.path=x: must be null with data\.also\.name=none",
+    "data.test_labels=x": r"data\.test_labels=x: must be null without Kaggle's images",
+    "data.split=writers": r"data\.split=writers: .*Did you mean 'writer'",
+    "data.split=writer": r"data\.split=writer: must be stratified, since only MNIST's writers are known",
+    "data.balance=balance": r"data\.balance=balance: .*Did you mean 'balanced'",
+    "data.folds=1": r"data\.folds=1: must be a number of folds from 2, or null",
+    "data.fold=2": r"data\.fold=2: must be 1 without folds; type data\.folds=5",
+    "training.class_weights=balance": r"training\.class_weights=balance: .*Did you mean 'balanced'",
     "sweep=cnn_optimizers": r"type \+sweep=NAME",
     "+sweep=cnn_optimzers": r"Did you mean 'cnn_optimizers'",
     "+seed=3": r"seed: exists already; type it without the plus sign",
@@ -48,7 +65,8 @@ REFUSED = {
     "search.method=gird": r"Did you mean 'grid'",
     "search.repeats=0": r"search\.repeats=0",
     "search.objective=val/acuracy": r"Did you mean 'val/accuracy'",
-    "search.objective=test/accuracy": r"nothing is chosen by the test set",
+    "search.objective=test/accuracy": r"nothing is chosen by the images that are scored last",
+    "search.objective=kaggle/accuracy": r"nothing is chosen by the images that are scored last",
     "search.objective=drawn/accuracy": r"this data cannot give it",
     "data.validation=0": r"search\.objective=val/accuracy: this data cannot give it",
     "evaluation.metrics=[nonsense]": r"evaluation\.metrics=nonsense: no such choice",
@@ -60,8 +78,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_every_file_of_conf_composes_and_plans(choice, mnist, configure):
+def test_every_file_of_conf_composes_and_plans(choice, mnist, configure, tmp_path):
     extra = [f"data.path={mnist}", "search.objective=null"] if choice in ("data=mnist", "data=seed003") else []
+    extra = [f"data.path={mnist}"] if choice == "data=kaggle_stand_in" else extra
+    if choice == "data=kaggle":
+        write_kaggle(tmp_path, *(digits.take(np.arange(300)) for digits in read_mnist(str(mnist))))
+        extra = [f"data.path={tmp_path}"]
     assert plan(configure(choice, *extra)).runs == 1
 
 
@@ -69,8 +91,11 @@ def test_every_file_of_conf_composes_and_plans(choice, mnist, configure):
 def test_every_sweep_asks_a_question_and_plans(sweep, configure, mnist):
     text = (CONF / "sweep" / f"{sweep}.yaml").read_text()
     assert sweeps()[sweep].endswith("?")
-    assert f"python -m digitexp +sweep={sweep}\n" in text
-    spelt = plan(configure(f"+sweep={sweep}", *([f"data.path={mnist}"] if sweep.startswith("reported/") else [])))
+    extra = [f"data.path={mnist}"] if sweep.startswith(("reported/", "kaggle_")) else []
+    if sweep == "split_optimism":
+        extra = [f"data.path={mnist}", f"data.writers={mnist.with_name('mnist_writers.npz')}"]
+    assert re.search(rf"python -m digitexp \+sweep={sweep}({' data.path=FILE.*' if extra else ''})?\n", text)
+    spelt = plan(configure(f"+sweep={sweep}", *extra))
     assert spelt.config.search.name == sweep
     assert spelt.runs >= 2
 

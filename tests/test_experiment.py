@@ -1,13 +1,17 @@
 """The way through the house, on a real store: record, resume, reuse, fail, be interrupted."""
 
+import re
+
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
-from digitexp import experiment
+from digitexp import experiment, screen
 from digitexp.compose import compose
 from digitexp.data.sets import load
+from digitexp.data.sources import read_digits
+from digitexp.errors import DataError
 from digitexp.planning import plan
 from digitexp.tracking import reader
 from digitexp.tracking.store import open_store
@@ -92,12 +96,13 @@ def test_a_child_carries_all_of_its_run(answered, client):
         "network.png",
         "predictions.npz",
         "result.json",
+        "roc.png",
         "test",
         "val",
     }
     assert {item.path for item in client.list_artifacts(run.info.run_id, "val")} == {
         f"val/{name}"
-        for name in ("confusion.csv", "confusion_by_row.csv", "confusion.png", "per_digit.csv", "most_confused.csv")
+        for name in ("auc.csv", "confusion.csv", "confusion_by_row.csv", "confusion.png", "per_digit.csv", "most_confused.csv")
     }
     assert {"digitexp.pid", "digitexp.heartbeat", "digitexp.command", "mlflow.source.git.commit"} <= set(run.data.tags)
 
@@ -262,3 +267,79 @@ def test_points_that_are_the_same_run_fail_together(ask):
     outcome = ask(space, *diverging, "model.layer_1.activation=linear", name="failing_together")
     assert (outcome.trained, outcome.failed, outcome.best) == (0, 2, None)
     assert all("the training loss is" in row.scored.failure for row in outcome.rows)
+
+
+@pytest.fixture(scope="module")
+def imported(answered, uri, tmp_path_factory):
+    """Another machine: an empty store, and the runs.csv that the report of this one wrote."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    experiment.report(compose([f"tracking.uri={uri}", "search.name=asked", f"report.folder={folder}"]))
+    file = folder / "asked" / "runs.csv"
+
+    def ask(*overrides):
+        settings = [f"tracking.uri=sqlite:///{folder}/mlflow.db", "search.name=asked", f"tracking.runs={file}", *QUICK]
+        return experiment.run(plan(compose([*settings, SPACE, "search.repeats=2", *overrides])), "Which?")
+
+    return file, ask
+
+
+def test_an_empty_store_imports_runs_and_trains_nothing(answered, imported, monkeypatch, client, tmp_path):
+    file, ask = imported
+    with monkeypatch.context() as patched:
+        patched.setattr("digitexp.runs.run", lambda configs, *_: pytest.fail("trained") if configs else [])
+        outcome = ask()
+    assert (outcome.trained, outcome.imported, outcome.failed) == (0, 4, 0)
+    assert outcome.best is None  # a file of numbers holds no network
+    shown = ["trial", "optimizer.name", "val/accuracy", "test/accuracy", "test/loss", "seconds", "seeds"]
+    assert outcome.table[shown].equals(answered.table[shown])
+    here, there = open_store(outcome.store).client, children(client, answered.parent)
+    found = {run.data.tags["digitexp.signature"]: run for run in children(here, outcome.parent)}
+    assert set(found) == {run.data.tags["digitexp.signature"] for run in there}
+    for run in there:
+        tags = found[run.data.tags["digitexp.signature"]].data.tags
+        assert tags["digitexp.imported_from"] == str(file)
+        for fact in ("digitexp.cpu", "digitexp.version.keras", "mlflow.source.git.commit"):
+            assert tags[fact] == run.data.tags[fact]
+    settings = [f"tracking.uri={outcome.store}", "search.name=asked", f"report.folder={tmp_path}"]
+    experiment.report(compose(settings))
+    assert (tmp_path / "asked" / "runs.csv").read_text() == file.read_text()
+
+
+def test_after_an_import_only_what_is_missing_is_trained(imported):
+    outcome = imported[1]("search.repeats=3")
+    assert (outcome.trained, outcome.imported + outcome.reused, outcome.failed) == (2, 4, 0)
+    assert [len(row.scored.metrics) for row in outcome.rows] == [3, 3]
+
+
+def test_a_file_that_tells_of_no_runs_is_refused_before_anything_is_written(configure, tmp_path):
+    with pytest.raises(DataError, match=r"tracking.runs=missing.csv: cannot be read"):
+        experiment.run(plan(configure(*QUICK, SPACE, "search.name=asked", "tracking.runs=missing.csv")))
+    assert not list(tmp_path.iterdir())
+
+
+def test_leakage_marks_what_is_drawn_and_said_and_the_rest_of_each_set_is_scored(ask, client, tmp_path, monkeypatch, capsys):
+    scans = read_digits()
+    np.savez(tmp_path / "mnist.npz", x_train=scans.images[:200], y_train=scans.labels[:200],
+             x_test=scans.images[200:400], y_test=scans.labels[200:400])  # fmt: skip
+    titles = []
+    monkeypatch.setattr(experiment.pictures, "draw_run", lambda result, title, folder: titles.append(title))
+    settings = ["data=mnist", f"data.path={tmp_path}/mnist.npz", "data.also.name=kaggle_stand_in", "data.limit=null",
+                "data.validation=0", "data.remove_leakage=true", "search.objective=null",
+                "search.space={data.allow_leakage:[false,true]}"]  # fmt: skip
+    outcome = ask(*settings, name="leaking")
+    clean, leaking = (run.data for run in children(client, outcome.parent))
+    assert titles == ["data.allow_leakage=False seed=1", "data.allow_leakage=True seed=1 (LEAKAGE PERMITTED)"]
+    assert clean.params["data.remove_leakage"] == leaking.params["data.allow_leakage"] == "True"
+    assert not any(name.startswith(("test_clean", "kaggle_stand_in_clean")) for name in clean.metrics)
+    for name in ("test", "kaggle_stand_in"):
+        assert {f"{name}/accuracy", f"{name}/auc"} <= set(clean.metrics)
+        assert {f"{name}_clean/accuracy", f"{name}_clean/loss", f"{name}_clean/auc"} <= set(leaking.metrics)
+    given = compose([f"tracking.uri={outcome.store}", "search.name=leaking", f"report.folder={tmp_path}"])
+    experiment.report(given)
+    page = (tmp_path / "leaking" / "README.md").read_text()
+    assert "LEAKAGE WAS PERMITTED with data.allow\\_leakage=true" in page
+    assert re.search(r"kaggle_stand_in \(of 160\) \| kaggle_stand_in_clean \(of \d+\)", page)
+    screen.show_outcome(plan(compose([*settings, "search.name=leaking"])), outcome)
+    said = capsys.readouterr().out
+    assert "LEAKAGE WAS PERMITTED" in said
+    assert "kaggle_stand_in_clean/accuracy" in said

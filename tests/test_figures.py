@@ -22,6 +22,7 @@ from digitexp.figures import (
     learning_figure,
     network_figure,
     ranking_figure,
+    roc_figure,
     save,
     standings_figure,
     values_figure,
@@ -90,6 +91,11 @@ def digits_of(count, caption="true 4, read 9", **settings):
     return digits_figure(images, [caption] * count, "The surest errors", **settings)
 
 
+def told_of(names, images=10_000):
+    alarms = np.logspace(-np.log10(images), 0, 200)
+    return alarms, {name: (alarms ** (0.02 * (place + 1)), 1 / (1 + 0.02 * (place + 1))) for place, name in enumerate(names)}
+
+
 LONG = "model.conv_1.filters=32 model.conv_2.filters=64 optimizer.name=adam optimizer.learning_rate=0.001"
 FIGURES = {
     "confusion of ten": lambda: confusion_figure(confusion_of(10), DIGITS, "cnn, seed 1: test"),
@@ -122,6 +128,12 @@ FIGURES = {
     "values by their factor": lambda: values_of([1e-4, 1e-3, 1e-2, 1e-1, 1], ["chosen on: val", "test"]),
     "counts of ten": lambda: counts_figure(confusion_of(10), DIGITS, "nadam, test"),
     "counts of three": lambda: counts_figure(confusion_of(3), DIGITS[:3], "nadam, test"),
+    "roc of ten": lambda: roc_figure({"test": told_of([*DIGITS, "mean"])}, "nadam"),
+    "roc of four sets": lambda: roc_figure({name: told_of([*DIGITS, "mean"]) for name in ("val", "test", "drawn", "kaggle")}, LONG),
+    "roc of few images": lambda: roc_figure({"val": told_of(["0", "1", "mean"], 10)}, "few"),
+    "roc of settings": lambda: roc_figure({"test": told_of(OPTIMIZERS)}, "average over the digits", "setting"),
+    "roc of long names": lambda: roc_figure({"test": told_of([LONG, LONG[1:]])}, LONG, "setting"),
+    "roc of nothing": lambda: roc_figure({"val": told_of([])}, "nothing"),
     "network of 4": lambda: network_figure(layers_of(4), "dense"),
     "network of 25": lambda: network_figure(layers_of(25), LONG),
     "digits in one row": lambda: digits_of(3),
@@ -310,3 +322,14 @@ def test_no_window_and_no_scikit_learn_is_needed():
     script = "import sys, digitexp.figures; print({'matplotlib.pyplot', 'sklearn', 'tensorflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_roc_has_a_line_a_digit_and_its_area():
+    alarms, lines = told_of(["0", "mean"])
+    (axes,) = roc_figure({"test": (alarms, lines)}, "nadam").axes
+    assert axes.get_title() == "test"
+    for line, name in zip(axes.lines, ("0", "mean"), strict=True):
+        assert np.array_equal(line.get_xdata(), alarms)
+        assert np.array_equal(line.get_ydata(), lines[name][0])
+        assert line.get_label() == f"{name}   {lines[name][1]:.4f}"
+    assert axes.lines[1].get_linewidth() > axes.lines[0].get_linewidth()

@@ -60,6 +60,8 @@ def test_what_is_imported_and_composed_is_the_installed_one(installed, tmp_path)
     assert Path(conf) == Path(package).parent / "conf"
     files = {file.relative_to(ROOT / "conf") for file in (ROOT / "conf").rglob("*.yaml")}
     assert {file.relative_to(conf) for file in Path(conf).rglob("*.yaml")} == files
+    drawing_page = {file.name for file in (ROOT / "src/digitexp/recognise/files").iterdir()}
+    assert {file.name for file in (Path(package).parent / "recognise/files").iterdir()} == drawing_page
 
 
 def test_help(installed, tmp_path):

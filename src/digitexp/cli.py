@@ -16,7 +16,7 @@ from digitexp import compose, planning, screen
 from digitexp.errors import ConfigError, DigitexpError, TrackingError, nearest
 from digitexp.quiet import quiet
 from digitexp.settings import Config
-from digitexp.tracking import ledger
+from digitexp.tracking import ledger, portable
 from digitexp.tracking import store as stores
 
 EXPERIMENTS = "experiments"  # where reports are, in the current folder
@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if {"-sc", "--shell-completion"} & set(words) and _completed():
             return DONE
         verb = _verb(words)
+        words = _subject(verb, words)
         with nullcontext() if verbose else quiet():
             return _with_settings(VERBS[verb], words)
     except DigitexpError as error:
@@ -89,10 +90,16 @@ def ui(config: Config) -> int:
 
 
 def report(config: Config) -> int:
-    """Write the report of a recorded sweep, by default the newest, into experiments/."""
+    """Write the report of a recorded sweep, by default the newest, into experiments/; or an audit, or a comparison."""
     from digitexp import experiment
 
-    screen.show_report(experiment.report(config))
+    asked = config.report
+    chosen = experiment.audit if asked.audit else experiment.front if asked.readme else experiment.report
+    if asked.compare:
+        from digitexp import reproduction
+
+        chosen = reproduction.pair
+    screen.show_report(chosen(config))
     return DONE
 
 
@@ -108,16 +115,69 @@ def doctor(config: Config) -> int:
     return SOME_FAILED if any(not (config.doctor.fix and finding.mend) for finding in found) else DONE
 
 
-VERBS: dict[str, Callable[[Config], int]] = {"run": run, "plan": plan, "report": report, "ui": ui, "doctor": doctor}
+def draw(config: Config) -> int:
+    """Open a page to draw digits on: recognise them, correct, keep them, retrain."""
+    from digitexp.data import exchange
+    from digitexp.data.store import DrawingStore
+
+    file = Path(config.data.drawn.store or "drawings.db")
+    classes = config.data.classes
+    if config.draw.add:
+        with DrawingStore(file) as store:
+            new, known = exchange.add(store, Path(config.draw.add), classes, config.draw.writer, config.draw.role)
+        screen.say(f"{new:,} drawings were added to {file}; {known:,} were there before.")
+        return DONE
+    if config.draw.export:
+        with DrawingStore(file, create=False) as store:
+            count = exchange.export(store, Path(config.draw.export), classes)
+        screen.say(f"{count:,} drawings were written into {config.draw.export}.")
+        return DONE
+    from digitexp.recognise import page
+
+    def show(address: str) -> None:
+        gc.freeze()
+        gc.enable()
+        screen.show_drawing_page(address, file)
+
+    page.serve(config, file, show)
+    return DONE
+
+
+def promote(config: Config) -> int:
+    """Make the best network of a sweep the champion, which draw and predict use: promote SWEEP."""
+    from digitexp import experiment
+
+    screen.show_promoted(experiment.promote(config))
+    return DONE
+
+
+def reproduce(config: Config) -> int:
+    """Train a recorded run again, by its id or signature, and show what differs."""
+    if not config.reproduce.run:
+        raise ConfigError("reproduce: needs a run; type digitexp reproduce RUN, its id in the store or its signature.")
+    from digitexp import reproduction
+
+    screen.show_training(config.reproduce.run)
+    found = reproduction.again(config, config.reproduce.run)
+    screen.show_again(found)
+    return SOME_FAILED if found.verdict == reproduction.DIFFERENT else DONE
+
+
+VERBS: dict[str, Callable[[Config], int]] = {
+    "run": run, "plan": plan, "report": report, "reproduce": reproduce, "ui": ui, "draw": draw, "promote": promote,
+    "doctor": doctor,
+}  # fmt: skip
+# The setting that a word without "=" after the verb is the value of.
+SUBJECTS = {"reproduce": "reproduce.run", "promote": "promote.model"}
 
 
 def _show_plan(config: Config, question: str) -> planning.Plan:
     spelt = planning.plan(config)
-    finished: set[str] = set()
+    finished = set(portable.finished(config.tracking.runs))
     spent: list[planning.Spent] = []
     if stores.exists(config.tracking.uri):
         entries = ledger.finished(config.tracking.uri)
-        finished = {entry.signature for entry in entries}
+        finished |= {entry.signature for entry in entries}
         spent = [
             planning.Spent(entry.kind, entry.tflop, entry.seconds) for entry in entries if entry.tflop and entry.seconds
         ]
@@ -137,6 +197,13 @@ def _verb(words: list[str]) -> str:
             raise ConfigError(f"{word}: is no verb and no setting; verbs are {', '.join(VERBS)}, settings are typed as in "
                               f"training.epochs=3.{nearest(word, VERBS)}")  # fmt: skip
     return "run"
+
+
+def _subject(verb: str, words: list[str]) -> list[str]:
+    """`reproduce RUN` as `reproduce reproduce.run=RUN`."""
+    if verb in SUBJECTS and words and "=" not in words[0] and words[0][0] not in "-+~":
+        return [f"{SUBJECTS[verb]}={compose.typed(words[0])}", *words[1:]]
+    return words
 
 
 def _spelt_out(word: str) -> list[str]:

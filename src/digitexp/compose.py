@@ -1,8 +1,9 @@
 """conf/ and overrides in, a checked `Config` out; and what the sweeps in conf/ ask."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -11,13 +12,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digitexp.config import check, type_of
+from digitexp.config import check, flatten, type_of
 from digitexp.errors import ConfigError, nearest
 from digitexp.settings import Cnn, Config, Dense
 
 _INSTALLED = Path(__file__).parent / "conf"
 CONF = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "conf"
-GROUPS = ("data", "model", "training", "sweep")
+GROUPS = ("data", "model", "training", "sweep", "rule")
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
@@ -34,6 +35,24 @@ def compose(overrides: Sequence[str] = ()) -> Config:
 def mergeable(override: str) -> str:
     """`search.space={...}` as Hydra takes it: settings are added to the space, which it refuses without the plus signs."""
     return f"++{override}" if override.startswith("search.space") else override
+
+
+def overrides(settings: Mapping[str, Any]) -> list[str]:
+    """What to type for these settings, as `{dotted path: value}`: groups, and whatever differs from their files."""
+    groups = [f"{group}={settings[path]}" for group, path in (("data", "data.name"), ("model", "model.kind"))]
+    known = flatten(compose([*groups, "search.objective=null"]))
+    return groups + [
+        f"{path}={typed(value)}" for path, value in settings.items() if path not in known or known[path] != value
+    ]
+
+
+def typed(value: Any) -> str:
+    """A value as Hydra reads it from the command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return "'" + re.sub(r"(\\*)'", r"\1\1\\'", value) + "'"
+    return f"[{','.join(map(typed, value))}]" if isinstance(value, list) else repr(value)
 
 
 def settle(cfg: DictConfig) -> Config:

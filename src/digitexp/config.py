@@ -23,7 +23,21 @@ SWEPT = ("data", "model", "optimizer", "loss", "training")
 
 # Settings that change nothing at these values: left out of what decides a run, so that a run that was recorded before
 # the setting existed is still the same run.
-NEUTRAL: dict[str, Any] = {"training.until": None}
+NEUTRAL: dict[str, Any] = {
+    "data.drawn.stroke_width": 0.0,
+    "data.test_labels": None,
+    "data.also.name": "none",
+    "data.also.path": None,
+    "data.split": "stratified",
+    "data.writers": None,
+    "data.folds": None,
+    "data.balance": "natural",
+    "data.remove_leakage": False,
+    "data.near_duplicates": False,
+    "training.class_weights": "none",
+    "training.until": None,
+    **{f"training.augmentation.{name}": 0.0 for name in ("rotation", "zoom", "shift", "shear", "brightness")},
+}
 
 
 def check(cfg: DictConfig) -> Config:
@@ -166,6 +180,9 @@ def present(config: Config) -> dict[str, Any]:
     for section in ("data", "model", "optimizer", "training", "evaluation"):
         kept |= flatten(getattr(config, section), f"{section}.")
     kept["loss"] = config.loss
+    # What a preset stands for decides, not its name.
+    del kept["training.augmentation.preset"]
+    kept |= {f"training.augmentation.{name}": amount for name, amount in config.training.augmentation.amounts.items()}
     absent = {
         path.rpartition(".")[0] for path, value in kept.items() if path.endswith((".units", ".filters")) and value == 0
     }
@@ -184,9 +201,13 @@ def present(config: Config) -> dict[str, Any]:
 
 def _unused(data: Data) -> set[str]:
     """The settings that change nothing with this data; without drawings, a run is the same as ever."""
-    unused = set() if data.allow_leakage else {"data.allow_leakage"}
+    unused = {"data.remove_leakage" if data.allow_leakage else "data.allow_leakage"}
+    unused |= {"data.validation"} if data.folds else {"data.fold"}
+    unused |= set() if data.split == "writer" else {"data.writers"}
     if data.drawn.source == "none":
         return unused | {"data.manual_labels", *flatten(data.drawn, "data.drawn.")}
+    if data.drawn.source != "store":
+        unused |= {"data.drawn.store", "data.drawn.recognised_by"}
     return unused if data.drawn.source == "synthetic" else unused | {"data.drawn.count"}
 
 
@@ -220,7 +241,7 @@ def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
         if (path.split(".")[0] in (*SWEPT, "evaluation") or (path == "extensions" and value))
         and (path.rpartition(".")[0] not in absent or path.endswith((".units", ".filters")))
         and not (path.startswith("optimizer.") and value is None)
-        and not (path in NEUTRAL and value == NEUTRAL[path])
+        and not (path == "training.until" and value is None)
     }
 
 

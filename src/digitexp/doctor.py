@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from digitexp.data import sets, sources
+from digitexp.data.mnist import KERAS_SHA256
 from digitexp.errors import DigitexpError, TrackingError
 from digitexp.executors.executor import THREADS, cores
 from digitexp.settings import Config
@@ -70,8 +71,8 @@ def _data(config: Config) -> Iterator[Finding]:
     except DigitexpError as error:
         yield Finding("the data cannot be read", str(error), "see the sentence")
         return
-    known = digests.get("mnist.npz", sources.KERAS_SHA256)
-    if known != sources.KERAS_SHA256:
+    known = digests.get("mnist.npz", KERAS_SHA256)
+    if known != KERAS_SHA256:
         yield Finding("mnist.npz is not the file that Keras offers", f"its SHA-256 is {known}: its runs cannot be compared "
                       "with those of others", "take the original, unless this is on purpose")  # fmt: skip
 
@@ -98,7 +99,7 @@ def _stale(store: Store) -> Iterator[Finding]:
 
 def _artifacts(store: Store) -> Iterator[Finding]:
     for run in reader.finished(store):
-        if missing := reader.missing(store, run.id):
+        if missing := reader.missing(store, run):
             yield Finding(f"run {run.id} has lost {', '.join(missing)}", "it counts as finished, but cannot be reported, "
                           "compared or used", "it is marked FAILED, so that its command trains it again",
                           partial(recorder.disown, store, run.id))  # fmt: skip

@@ -5,6 +5,7 @@
     │   └── SpaceError         search.space: a setting, a list or a range that cannot be searched
     ├── DataError              a data file or an array that is not what it claims to be
     ├── TrainingError          a run that cannot go on: a network that cannot be built, a loss that is NaN
+    │   └── OutOfMemoryError   fewer networks at once may fit
     └── TrackingError          the MLflow store: missing, locked, of another version
 
 The library raises them and never prints or exits; the command line turns each into its sentence and exit code 2.
@@ -32,6 +33,10 @@ class DataError(DigitexpError):
 
 class TrainingError(DigitexpError):
     """A run cannot go on."""
+
+
+class OutOfMemoryError(TrainingError):
+    """There is not enough memory for what is trained at once."""
 
 
 class TrackingError(DigitexpError):

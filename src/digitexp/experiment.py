@@ -1,6 +1,6 @@
 """The one place where all rooms meet: a question is searched, run, tracked and ranked, and its best network kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,18 +11,21 @@ from digitexp.data import sets, sources
 from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.executors.executor import Work
 from digitexp.planning import Plan
-from digitexp.reports import answer, pages
+from digitexp.reports import answer, audit_pages, claims, pages, verdicts
+from digitexp.reports import audit as audits
+from digitexp.reports import front as front_page
 from digitexp.reports import report as reports
 from digitexp.settings import Config
 from digitexp.signature import question
 from digitexp.sweep import Outcome, Sweep
 from digitexp.tracking import liveness, patience, portable, reader, recorder, registry
 from digitexp.tracking import store as stores
-from digitexp.tracking.records import SweepRecord
+from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import Store, open_store
+from digitexp.training.engines import resolve
 from digitexp.watch import Watch
 
-__all__ = ["Outcome", "Reported", "report", "run"]
+__all__ = ["Outcome", "Promoted", "Reported", "audit", "front", "promote", "report", "run"]
 
 
 def run(plan: Plan, text: str = "", watch: Watch | None = None, work: Work | None = None) -> Outcome:
@@ -31,21 +34,24 @@ def run(plan: Plan, text: str = "", watch: Watch | None = None, work: Work | Non
     A run that fails is recorded and the sweep goes on. Interrupted, every open run is closed as KILLED, and the next
     call goes on from there. `work` trains in the place of `runs.run`.
     """
+    elsewhere = portable.finished(plan.config.tracking.runs)
     sets.load(plan.config.data)  # what cannot be read is refused before anything is written
     store = open_store(plan.config.tracking.uri)
     try:
-        return _run(plan, text, watch or Watch(), work, store)
+        return _run(plan, text, watch or Watch(), work, store, elsewhere)
     except DigitexpError:
         raise
     except Exception as error:
         raise patience.explain(error, store.uri) or error from error
 
 
-def _run(plan: Plan, text: str, watch: Watch, work: Work | None, store: Store) -> Outcome:
+def _run(
+    plan: Plan, text: str, watch: Watch, work: Work | None, store: Store, elsewhere: Mapping[str, RunRecord]
+) -> Outcome:
     parent = recorder.begin_sweep(store, plan.config, plan.question, text, to_yaml(plan.config))
     with liveness.Heartbeat(store) as heart:
         heart.runs.add(parent)
-        sweep = Sweep(plan, store, parent, heart, watch, work)
+        sweep = Sweep(plan, store, parent, heart, watch, elsewhere, work)
         try:
             sweep.search()
             outcome = sweep.conclude()
@@ -58,7 +64,7 @@ def _run(plan: Plan, text: str, watch: Watch, work: Work | None, store: Store) -
     return outcome
 
 
-def _refit(sweep: Plan, outcome: Outcome, watch: Watch) -> str:
+def _refit(sweep: Plan, outcome: Outcome, watch: Watch) -> str | None:
     """Train the winner again on training and validation images together, and make that the best network of the sweep.
 
     It is a run of its own, outside the sweep: nothing of it can be compared with runs that left the validation images out.
@@ -69,8 +75,9 @@ def _refit(sweep: Plan, outcome: Outcome, watch: Watch) -> str:
         "search.method": "grid",
         "search.repeats": 1,
         "search.refit": False,
+        "tracking.runs": None,
     }
-    whole = {"data.validation": 0.0, "search.objective": None}
+    whole = {"data.validation": 0.0, "data.folds": None, "data.fold": 1, "search.objective": None}
     config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
     refitted = run(planning.plan(config), "The winner, trained on training and validation images", watch)
     store = open_store(config.tracking.uri)
@@ -95,7 +102,8 @@ def report(config: Config) -> Reported:
     """
     store = None
     if config.report.runs:
-        sweep = portable.read(Path(config.report.runs), config.search.name)
+        file = Path(config.report.runs)
+        sweep = portable.read(file, config.search.name, f"report.runs={file}")
     else:
         if not stores.exists(config.tracking.uri):
             asked = config.search.name or "NAME"
@@ -105,16 +113,54 @@ def report(config: Config) -> Reported:
         sweep = reader.sweep(store, config.search.name, _question(config))
     gathered = reports.gather(sweep)
     models = [file.stem for file in sorted((CONF / "model").glob("*.yaml"))]
-    files = pages.write(gathered, _folder(config, sweep), models)
+    folder = _folder(config, sweep)
+    evidence = verdicts.judge(gathered, claims.read(Path(config.report.folder), sweep.name), config.rule)
+    files = pages.write(gathered, folder, models, evidence)
     if store:
         recorder.log_report(store, sweep.parent, files)
     return Reported(answer.answer(gathered), files, sweep.note)
 
 
+@dataclass(frozen=True)
+class Promoted:
+    """The champion that was chosen, what it was chosen from, and the champion before, or ""."""
+
+    address: str
+    chosen: str
+    before: str
+
+
+def promote(config: Config) -> Promoted:
+    """Move the alias `champion` to a network, or to the best one of a sweep. Raises ConfigError, TrackingError."""
+    asked = config.promote.model or config.search.name
+    if asked is None:
+        raise ConfigError("promote: found no network to promote; type digitexp promote SWEEP, or models:/NAME@ALIAS.")
+    chosen = asked if asked.startswith("models:") else f"models:/{registry.model_name(asked)}@{registry.ALIAS}"
+    if not stores.exists(config.tracking.uri):
+        raise TrackingError(f"promote: there is no store at {stores.resolve(config.tracking.uri)} yet; "
+                            "type digitexp +sweep=NAME first.")  # fmt: skip
+    address, before = registry.promote(open_store(config.tracking.uri), chosen)
+    return Promoted(address, chosen, before)
+
+
+def audit(config: Config) -> Reported:
+    """Judge the reported numbers in the folder of the reports by themselves. Raises DataError when there are none."""
+    folder = Path(config.report.folder)
+    found = audits.audit(claims.read_all(folder), config.rule)
+    return Reported(audit_pages.summary(found), audit_pages.write(found, config.rule, folder / audit_pages.FOLDER), "")
+
+
+def front(config: Config) -> Reported:
+    """Write the table of claims anew into the file `report.readme`, from the files in the folder of the reports."""
+    file, folder = Path(str(config.report.readme)), Path(config.report.folder)
+    front_page.write(file, folder, config.rule)
+    return Reported(f"The table of claims in {file} says what the files in {folder} say.", [file], "")
+
+
 def _question(config: Config) -> str | None:
     """The question that is asked, if it can be told: its data may lie on another machine."""
     try:
-        return question(config, sources.source_digests(config.data))
+        return question(resolve(config), sources.source_digests(config.data))
     except DigitexpError:
         return None
 

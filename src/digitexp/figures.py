@@ -22,9 +22,13 @@ from digitexp.models.layers import LayerRow
 
 INK, GREY, PALE = "#222222", "#6b6b6b", "#d9d9d9"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by all eyes (Okabe and Ito 2008)
-OF_SET = {"train": BLUE, "val": ORANGE, "test": GREEN, "drawn": PURPLE}
+OF_SET = {
+    "train": BLUE, "val": ORANGE, "test": GREEN, "drawn": PURPLE, "kaggle": "#e69f00", "kaggle_stand_in": "#e69f00",
+}  # fmt: skip
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, "#e69f00", "#56b4e9", "#000000", "#8a6d3b")  # for lines that are settings
 SHADES = colormaps["viridis"]
+DIGITS = colormaps["tab10"]
+Told = tuple[NDArray[np.float64], Mapping[str, tuple[NDArray[np.float64], float]]]  # see roc_figure
 PAGE = 5.4  # inches: on a phone, letters of 10 points are then still 7 pixels high
 OF_KIND = {"conv": "#cfe4f3", "dense": "#fbdcc4", "batch": "#cdebe0"}  # by how a layer's kind begins; others are white
 ERRORS = LinearSegmentedColormap.from_list("errors", ["#ffffff", "#f9c9ab", "#e8813f"]).with_extremes(bad="#e3eef6")
@@ -264,6 +268,34 @@ def counts_figure(confusion: NDArray[np.int64], classes: Sequence[str], title: s
 
 
 @look
+def roc_figure(sets: Mapping[str, Told], title: str, of: str = "digit") -> Figure:
+    """Receiver operating characteristics, a panel a set, from the shares of false alarms `(n,)` on a logarithmic axis.
+
+    For each line by name, of a digit or what else, the shares found at these `(n,)` and the area under the curve; "mean"
+    is drawn heavier. What the axis leaves out at the left is nearer to no false alarm than one image.
+    """
+    lines_of_legend = max((len(lines) for _, lines in sets.values()), default=0) if of != "digit" else 0
+    figure = _figure(title, PAGE * max(len(sets), 1), 4.2 + 0.2 * lines_of_legend)
+    panels = figure.subplots(1, max(len(sets), 1), squeeze=False).flat
+    for axes, (name, (alarms, lines)) in zip(panels, sets.items(), strict=False):
+        for place, (label, (found, area)) in enumerate(lines.items()):
+            style = {"color": INK, "linewidth": 2.4} if label == "mean" else {"color": DIGITS(place % 10), "linewidth": 1.4}
+            axes.plot(alarms, found, label=f"{textwrap.shorten(label, 56)}   {area:.4f}", **style)
+        lowest = min((found[np.searchsorted(alarms, 1e-3)] for found, _ in lines.values()), default=0.0)
+        axes.set(xscale="log", xlim=(alarms[0], 1), ylim=(max(0.0, lowest - 0.1), 1.005), title=name)
+        decades = [10.0**power for power in range(-6, 1) if alarms[0] <= 10.0**power]
+        axes.set_xticks(decades, [f"{100 * decade:g} %" for decade in decades])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set(xlabel="share of the others that are taken for it", ylabel="share that is found")
+        axes.grid()
+        if of == "digit" and lines:
+            axes.legend(loc="lower right", title="digit, area (AUC)", fontsize=8, title_fontsize=8)
+    if lines_of_legend:
+        figure.legend(loc="outside lower center", title=f"{of}, area (AUC)", frameon=False, fontsize=9, title_fontsize=9)
+    return figure
+
+
+@look
 def values_figure(
     values: Sequence[float],
     lines: Mapping[str, tuple[Sequence[float], Sequence[tuple[float, float]]]],
@@ -295,6 +327,22 @@ def values_figure(
     axes.set(xlabel=path, ylabel=metric)
     axes.grid(axis="y")
     figure.legend(loc="outside lower center", ncols=min(len(lines), 3), frameon=False)
+    return figure
+
+
+@look
+def running_figure(curves: Mapping[str, Sequence[tuple[int, float, float, float]]], title: str) -> Figure:
+    """Accuracy after n drawings, a line for each network in the band of its interval; rows of n, accuracy, low, high."""
+    figure = _figure(title, PAGE, 3.2)
+    axes = figure.subplots()
+    for (name, rows), colour in zip(curves.items(), SERIES, strict=False):
+        n, accuracy, low, high = np.array(rows, float).T
+        axes.fill_between(n, low, high, color=colour, alpha=0.16, linewidth=0)
+        axes.plot(n, accuracy, color=colour, label=f"{name}: {accuracy[-1]:.3f} of {n[-1]:.0f}")
+    axes.set(xlabel="drawings", ylabel="accuracy, with 95 % interval", ylim=(0, 1.02), xlim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(axis="y")
+    figure.legend(loc="outside lower left", frameon=False)
     return figure
 
 

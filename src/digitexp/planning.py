@@ -11,9 +11,10 @@ from digitexp.config import change, present
 from digitexp.data import sets, sources
 from digitexp.errors import SpaceError
 from digitexp.models.layers import layers, training_flops
-from digitexp.settings import Config
+from digitexp.settings import Config, Data
 from digitexp.signature import question, signature
 from digitexp.space import Parameter, Point
+from digitexp.training.engines import resolve
 
 START_SECONDS = 1.5  # TensorFlow traces a new network before its first epoch
 GUESSED_RATE = {"cnn": 15.0, "dense": 60.0}  # seconds per TFLOP on two cores, where no run is recorded yet
@@ -71,7 +72,7 @@ class Plan:
     def jobs(self, trial: int, point: Point) -> list[Job]:
         """The runs of one trial, one for each seed."""
         seeds = range(self.config.seed, self.config.seed + self.config.search.repeats)
-        return [self._job(trial, point, change(self.config, dict(point) | {"seed": seed})) for seed in seeds]
+        return [self._job(trial, point, resolve(change(self.config, dict(point) | {"seed": seed}))) for seed in seeds]
 
     def _job(self, trial: int, point: Point, config: Config) -> Job:
         digests = self.sources_of(config)
@@ -82,7 +83,7 @@ class Plan:
 
     def sources_of(self, config: Config) -> Mapping[str, str]:
         """The digests of the data of one run; a sweep may vary where its data come from."""
-        same = (config.data.path, config.data.drawn) == (self.config.data.path, self.config.data.drawn)
+        same = _origin(config.data) == _origin(self.config.data)
         return self.sources if same else sources.source_digests(config.data)
 
     def listed_jobs(self) -> list[Job]:
@@ -97,13 +98,18 @@ class Plan:
         return [job for trial, point in enumerate(points) for job in self.jobs(trial, point)]
 
 
+def _origin(data: Data) -> tuple[object, ...]:
+    """The settings that decide which files are read."""
+    return data.name, data.path, data.test_labels, data.also, data.split, data.writers, data.drawn
+
+
 def plan(config: Config) -> Plan:
     """Spell out the question of `config`. Raises ConfigError, SpaceError and DataError for all that cannot be run."""
     digests = sources.source_digests(config.data)
     parameters = space.parse(config)
     points = space.points(config, parameters)
     _refuse_small(config, parameters)
-    spelt = Plan(config, digests, question(config, digests), parameters, points)
+    spelt = Plan(config, digests, question(resolve(config), digests), parameters, points)
     sets.size(config.data)
     for point in points or [{}]:
         applied = space.apply(config, point)

@@ -75,11 +75,12 @@ LOSSES = _keras(
     "cosine_similarity", "binary_crossentropy", "binary_focal_crossentropy", "hinge", "squared_hinge", "dice",
     "tversky",
 )  # fmt: skip
+OF_WHOLE_BATCH = ("dice", "tversky")  # losses that are no mean over the images of a batch
 ACTIVATIONS = _keras(
     "relu", "sigmoid", "tanh", "elu", "selu", "gelu", "silu", "softplus", "softsign", "leaky_relu", "relu6", "mish",
     "hard_sigmoid", "hard_silu", "hard_tanh", "celu", "exponential", "linear", "log_sigmoid", "squareplus",
 )  # fmt: skip
-METRICS = _keras("accuracy", "loss")
+METRICS = _keras("accuracy", "loss", "auc")
 NETWORKS: dict[str, Entry] = {}  # config.py adds `dense` and `cnn`
 
 KINDS = {"loss": LOSSES, "optimizer": OPTIMIZERS, "metric": METRICS, "network": NETWORKS}

@@ -24,16 +24,21 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run, picklable: numbers, curves by epoch, predictions by set, and the file of the trained network."""
+    """A finished run, picklable: numbers, curves by epoch, predictions by set, and the file of the trained network.
+
+    `images` and `digests` are by set, the training images among them. Of a run that was imported from a runs.csv, curves,
+    predictions and layers are empty, and there is no network.
+    """
 
     metrics: dict[str, float]
     curves: dict[str, list[float]]
     predictions: dict[str, Predictions]
     layers: list[LayerRow]
     used: dict[str, Any]
+    images: dict[str, int]
     digests: dict[str, str]
     classes: list[str]
-    network: Path
+    network: Path | None
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from typing import Any
 from digitexp import registry
 from digitexp.data import sets as data_sets
 from digitexp.data.digits import Digits
-from digitexp.errors import ConfigError, DataError, TrainingError
+from digitexp.errors import ConfigError, DataError, OutOfMemoryError, TrainingError
+from digitexp.evaluation import roc
 from digitexp.models import network
 from digitexp.models.layers import layers, training_flops
 from digitexp.results import Failure, Predictions, Result
 from digitexp.settings import Config
-from digitexp.training import checkpoints as kept
+from digitexp.training import checkpoints as states
 from digitexp.training import lanes
 from digitexp.training import train as training
 
@@ -39,11 +40,20 @@ def run(
     one that ends before its horizon leaves its last.
     """
     files = list(checkpoints) or [None] * len(configs)
+    told: dict[int, int] = {}
+
+    def tell(index: int, epoch: int, metrics: dict[str, float]) -> bool:
+        """A bundle that was split begins again, with the same numbers: each epoch is told once."""
+        if epoch <= told.get(index, -1):
+            return True
+        told[index] = epoch
+        return on_epoch(index, epoch, metrics)
+
     for positions in bundles(configs):
         for index in positions:
-            on_epoch(index, 0, {})
+            tell(index, 0, {})
         try:
-            yield from _train(configs, positions, folder, on_epoch, files)
+            yield from _train(configs, positions, folder, tell, files)
         except (ConfigError, DataError, TrainingError) as error:
             yield from ((index, Failure(str(error), traceback.format_exc())) for index in positions)
         except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
@@ -54,13 +64,14 @@ def run(
 
 def bundles(configs: Sequence[Config]) -> list[list[int]]:
     """Positions of runs that are trained as one program, and of every other run by itself."""
-    able = [index for index, config in enumerate(configs) if _laned(config)]
-    bundled = [[able[place] for place in bundle] for bundle in lanes.bundles([configs[index] for index in able])]
+    able = [index for index, config in enumerate(configs) if config.training.engine == "lanes"]
+    bundled = _lanes(configs, able)
     return sorted([*bundled, *([index] for index in range(len(configs)) if index not in able)])
 
 
-def _laned(config: Config) -> bool:
-    return config.training.engine == "lanes" and lanes.supports(config)
+def _lanes(configs: Sequence[Config], positions: Sequence[int], most: int = lanes.LANES) -> list[list[int]]:
+    found = lanes.bundles([configs[index] for index in positions], most)
+    return [[positions[place] for place in bundle] for bundle in found]
 
 
 def _train(
@@ -68,72 +79,78 @@ def _train(
     positions: Sequence[int],
     folder: Path,
     on_epoch: OnEpoch,
-    checkpoints: Sequence[Path | None],
+    files: Sequence[Path | None],
 ) -> Iterator[tuple[int, Result | Failure]]:
-    chosen, files = [configs[index] for index in positions], [checkpoints[index] for index in positions]
-    sets = data_sets.load(chosen[0].data)
-    states = [kept.load(file, config.training.last) if file else None for config, file in zip(chosen, files, strict=True)]
-    keepers = [_Keeper(config, file) for config, file in zip(chosen, files, strict=True)]
-    trained: dict[int, lanes.Trained] = {}
-    if not _laned(chosen[0]):
-        told = partial(on_epoch, positions[0])
-        trained[0] = training.train(chosen[0], sets, states[0], on_epoch=told, keep=keepers[0].keep)
-    for group in _starts(states) if _laned(chosen[0]) else ():
-        own = [positions[place] for place in group]
-        trained |= dict(zip(group, lanes.train(
-            [chosen[place] for place in group],
-            sets,
-            [state for place in group if (state := states[place])] or None,
-            on_epoch=partial(_by_lane, on_epoch, own),
-            keep=partial(_keep_lane, [keepers[place] for place in group]),
-        ), strict=True))  # fmt: skip
-    for place, (index, config, keeper) in enumerate(zip(positions, chosen, keepers, strict=True)):
-        outcome = trained[place]
+    chosen = [configs[index] for index in positions]
+    kept = {index: _Kept(configs[index], files[index]) for index in positions}
+    starts = [checkpoint.epoch for checkpoint in kept.values()]
+    if chosen[0].training.engine == "lanes" and len(set(starts)) > 1:
+        for start in sorted(set(starts)):  # lanes begin after one and the same epoch
+            for together in _lanes(configs, [index for index in positions if kept[index].epoch == start]):
+                yield from _train(configs, together, folder, on_epoch, files)
+        return
+    loaded = {repr(config.data): data_sets.load(config.data) for config in chosen}
+    sets = [loaded[repr(config.data)] for config in chosen]
+    outcomes: Sequence[lanes.Trained]
+    try:
+        if chosen[0].training.engine == "lanes":
+            outcomes = lanes.train(
+                chosen,
+                sets,
+                [checkpoint.state for checkpoint in kept.values() if checkpoint.state] or None,
+                on_epoch=lambda lane, epoch, metrics: on_epoch(positions[lane], epoch, metrics),
+                keep=lambda lane, state: kept[positions[lane]].keep(state),
+            )
+        else:
+            (own,) = kept.values()
+            told = partial(on_epoch, positions[0])
+            outcomes = [training.train(chosen[0], sets[0], own.state, on_epoch=told, keep=own.keep)]
+    except OutOfMemoryError:
+        if len(chosen) == 1:
+            raise
+        for fewer in _lanes(configs, positions, len(chosen) // 2):
+            yield from _train(configs, fewer, folder, on_epoch, files)
+        return
+    for index, config, scored, outcome in zip(positions, chosen, sets, outcomes, strict=True):
         if isinstance(outcome, TrainingError):
             yield index, Failure(str(outcome), str(outcome))
         else:
-            keeper.end(outcome[1])
-            yield index, _result(config, sets, *outcome, folder / f"{index}.keras")
+            kept[index].end(outcome[1])
+            yield index, _result(config, scored, *outcome, folder / f"{index}.keras")
 
 
-def _starts(states: Sequence[training.State | None]) -> list[list[int]]:
-    """Places of the lanes that begin after the same epoch."""
-    epochs = [state.epoch if state else 0 for state in states]
-    return [[place for place, own in enumerate(epochs) if own == epoch] for epoch in sorted(set(epochs))]
-
-
-def _by_lane(on_epoch: OnEpoch, positions: Sequence[int], lane: int, epoch: int, metrics: dict[str, float]) -> bool:
-    return on_epoch(positions[lane], epoch, metrics)
-
-
-class _Keeper:
-    """Keeps the state of a run in its file now and then, and the last one of a run that may be continued."""
+class _Kept:
+    """The state of a run in its file: what it begins with, kept now and then, and the last of one that may be continued."""
 
     def __init__(self, config: Config, file: Path | None) -> None:
         self._config, self._file, self._kept = config, file, time.monotonic()
+        self.state = states.load(file, config.training.last) if file else None
+
+    @property
+    def epoch(self) -> int:
+        return self.state.epoch if self.state else 0
 
     def keep(self, state: Callable[[], training.State]) -> None:
         if self._file and time.monotonic() - self._kept >= self._config.execution.checkpoint_seconds:
-            kept.save(self._file, state())
+            states.save(self._file, state())
             self._kept = time.monotonic()
 
     def end(self, state: training.State) -> None:
         if self._file and state.epoch < self._config.training.epochs:
-            kept.save(self._file, state)
-
-
-def _keep_lane(keepers: Sequence[_Keeper], lane: int, state: Callable[[], training.State]) -> None:
-    keepers[lane].keep(state)
+            states.save(self._file, state)
 
 
 def _result(config: Config, sets: Mapping[str, Digits], model: Any, state: training.State, file: Path) -> Result:
     predictions = {
-        name: Predictions(sets[name].labels, training.predict(model, sets[name].images))
-        for name in config.data.evaluation_sets
+        name: Predictions(digits.labels, training.predict(model, digits.images))
+        for name, digits in sets.items()
+        if name != "train"
     }
     metrics = {name: values[-1] for name, values in state.curves.items()}
     for name, predicted in predictions.items():
         metrics |= training.evaluate(model, sets[name], name, predicted.probabilities)
+        area = roc.mean_area(predicted.labels, predicted.probabilities)
+        metrics |= {} if area is None else {f"{name}/auc": area}
         metrics |= _registered_metrics(config, name, predicted)
     metrics |= {"seconds": state.seconds, "parameters": float(model.count_params()), "epochs": float(state.epoch)}
     specs = layers(config)
@@ -141,7 +158,8 @@ def _result(config: Config, sets: Mapping[str, Digits], model: Any, state: train
         metrics["tflop"] = training_flops(specs) * len(sets["train"]) * state.epoch / 1e12
     network.save(config, model, file)
     return Result(metrics, state.curves, predictions, network.layer_table(model), network.used_settings(config),
-                  _digests(sets), list(config.data.classes), file)  # fmt: skip
+                  {name: len(digits) for name, digits in sets.items()},
+                  {name: digits.digest() for name, digits in sets.items()}, list(config.data.classes), file)  # fmt: skip
 
 
 def _registered_metrics(config: Config, name: str, predicted: Predictions) -> dict[str, float]:
@@ -151,7 +169,3 @@ def _registered_metrics(config: Config, name: str, predicted: Predictions) -> di
         if measure is not None:
             measured[f"{name}/{metric}"] = float(measure(predicted.labels, predicted.probabilities))
     return measured
-
-
-def _digests(sets: Mapping[str, Digits]) -> dict[str, str]:
-    return {name: digits.digest() for name, digits in sets.items()}

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +18,29 @@ from rich.table import Table
 from rich.text import Text
 
 from digitexp import planning
-from digitexp.data import sets
+from digitexp.config import change
+from digitexp.data import drawings, sets
+from digitexp.data.leakage import CLEAN
 from digitexp.planning import Job, Plan, Spent
 from digitexp.watch import Watch
 
 if TYPE_CHECKING:
     from digitexp.doctor import Finding
-    from digitexp.experiment import Outcome, Reported
+    from digitexp.experiment import Outcome, Promoted, Reported
     from digitexp.reports.ranking import Row
+    from digitexp.reproduction import Again
     from digitexp.results import Failure, Result
 
+WIDE = 3  # measures, up to which a table has their intervals beside them, and beyond which below
 PIPED_WIDTH = 120  # characters, where the output is no terminal
 console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 COMMAND = "python -m digitexp"
+LEAKAGE = (
+    "LEAKAGE WAS PERMITTED (data.allow_leakage=true): images that are scored were trained on, so their accuracies are no "
+    f"evidence of how new images are read; NAME{CLEAN} is the rest of a set, which was not trained on."
+)
 
 _EARLY = {"interrupted": "interrupted", "budget": "search.budget is spent", "failures": "search.max_failures is reached"}
 
@@ -69,6 +78,16 @@ def show_address(address: str, ours: bool) -> None:
     console.print(f"MLflow's pages{' (Ctrl-C ends them)' if ours else ''}: [bold]{escape(address)}[/]", soft_wrap=True)
 
 
+def say(line: str) -> None:
+    """A line of its own, in rich's markup, never broken."""
+    console.print(line, soft_wrap=True)
+
+
+def show_drawing_page(address: str, file: Path) -> None:
+    """Where to draw, how it ends, and where the drawings are."""
+    say(f"Draw on [bold]{address}[/] (Ctrl-C ends it); every drawing is kept in {escape(str(file))}")
+
+
 def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spent]) -> None:
     """What is asked, what would run, and how long that would take."""
     jobs = plan.listed_jobs()
@@ -86,7 +105,9 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     *others, last = config.data.evaluation_sets
     scored = f"{', '.join(others)} and {last}" if others else last
     images = f"{sets.size(config.data):,} images to train on, scored on {scored}"
-    about.add_row("data", f"{config.data.name}: {images}")
+    about.add_row("data", f"{' and '.join(config.data.sources)}: {images}")
+    for note in drawings.notes(config.data.drawn, config.data.classes):
+        about.add_row("note", escape(note))
     about.add_row(
         "training",
         f"{config.model.kind}, {_count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}",
@@ -94,9 +115,7 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     about.add_row("ranked by", config.search.objective or "nothing: no winner is chosen")
     total = f"{_count(plan.trials, 'trial')} x {_count(config.search.repeats, 'seed')} = {_count(plan.runs, 'run')}"
     if plan.points is None:
-        about.add_row(
-            "runs", f"{total}, proposed by {config.search.method} search; what is finished is not trained again"
-        )
+        about.add_row("runs", f"{total}, proposed by {config.search.method} search; what is finished is not trained again")
     else:
         about.add_row("runs", f"{total}: {len(unique) - len(pending)} finished, {len(pending)} to train")
     if pending:
@@ -240,12 +259,15 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
     console.print(_table(plan, outcome.rows, objective))
     for line in _verdict(outcome.rows, objective):
         console.print(f"[dim]{escape(line)}[/]")
-    done = (
-        [f"{outcome.trained} trained", f"{outcome.reused} taken from other questions"]
-        if outcome.reused
-        else [f"{outcome.trained} trained"]
-    )
-    finished = sum(len(row.scored.metrics) for row in outcome.rows) - outcome.trained - outcome.reused
+    if any(change(plan.config, row.scored.point).data.allow_leakage for row in outcome.rows):
+        console.print(f"[bold red]{LEAKAGE}[/]")
+        for line in filter(None, map(_clean, outcome.rows)):
+            console.print(escape(line))
+    done = [f"{outcome.trained} trained"]
+    done += [f"{outcome.reused} taken from other questions"] if outcome.reused else []
+    done += [f"{outcome.imported} imported from {escape(str(plan.config.tracking.runs))}"] if outcome.imported else []
+    runs = sum(len(row.scored.metrics) for row in outcome.rows)
+    finished = runs - outcome.trained - outcome.reused - outcome.imported
     about = Table.grid(padding=(0, 2))
     about.add_column(style="dim", no_wrap=True)
     about.add_column(overflow="fold")
@@ -260,6 +282,8 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
         about.add_row("not finished", f"{left}: the same command goes on")
     if outcome.best:
         about.add_row("best network", outcome.best)
+    elif objective and outcome.rows and outcome.rows[0].rank and not plan.config.search.refit:
+        about.add_row("best network", f"not here: its run was imported; {COMMAND} run best={outcome.experiment} trains it")
     about.add_row("recorded in", outcome.store)
     about.add_row("compare", f"{COMMAND} ui search.name={outcome.experiment}")
     console.print()
@@ -273,6 +297,55 @@ def show_report(reported: "Reported") -> None:
         console.print(f"[dim]{escape(reported.note)}[/]")
     for file in reported.files:
         console.print(escape(str(file)), soft_wrap=True)
+
+
+def show_promoted(promoted: "Promoted") -> None:
+    """Which network is in use from now on, and how to go back."""
+    if promoted.before == promoted.address:
+        console.print(f"The champion is {promoted.address} already, from {escape(promoted.chosen)}.", soft_wrap=True)
+        return
+    console.print(f"The champion is now [bold]{promoted.address}[/], from {escape(promoted.chosen)}.", soft_wrap=True)
+    if promoted.before:
+        console.print(f"Before: {promoted.before}; to go back, type {COMMAND} promote {promoted.before}", soft_wrap=True)
+
+
+def show_training(run: str) -> None:
+    """That a recorded run is being trained again."""
+    console.print(f"[dim]training {escape(run)} again; nothing of it is recorded[/]")
+
+
+def show_again(found: "Again") -> None:
+    """What is not as it was recorded, and every metric then and now."""
+    console.print(f"[bold]{escape(found.name)}[/]  {found.signature}")
+    about = Table.grid(padding=(0, 2))
+    about.add_column(style="dim", no_wrap=True)
+    about.add_column(overflow="fold")
+    for what, (then, now) in found.differs.items():
+        about.add_row(what, f"{escape(then)} then, {escape(now)} now")
+    if not found.differs:
+        about.add_row("configuration, versions, data", "as recorded")
+    console.print(about)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("", "recorded", "again", "again minus recorded", "p", "read otherwise"):
+        table.add_column(column, no_wrap=True)
+    for one in found.measured:
+        apart = f"{one.again - one.recorded:+.4g}"
+        if one.interval:
+            apart += f"  {one.interval.low:+.4f} to {one.interval.high:+.4f}"
+        p = "" if one.p is None else f"{one.p:.3f}"
+        changed = "" if one.changed is None else f"{one.changed:,} images"
+        table.add_row(one.metric, f"{one.recorded:.6g}", f"{one.again:.6g}", apart, p, changed)
+    console.print()
+    console.print(table)
+    console.print()
+    console.print(_AGAIN[found.verdict])
+
+
+_AGAIN = {
+    "identical": "Identical, to six digits.",
+    "alike": "Alike: no accuracy differs by more than chance (McNemar, Fisher where the images are not known; Holm, 5 %).",
+    "different": "[red]Different[/]: an accuracy differs by more than chance (McNemar or Fisher; Holm, 5 %).",
+}
 
 
 def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
@@ -293,31 +366,47 @@ def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
         if row.scored.failure:
             table.add_row("-", *settings, f"[red]{escape(row.scored.failure)}[/]")
             continue
-        cells = [_measure(row, measure) for measure in measures]
+        cells = [_measure(row, measure, "\n" if len(measures) > WIDE else "  ") for measure in measures]
         table.add_row(
             place, *settings, *cells, f"{row.scored.mean('seconds'):.1f}", style="" if row.top or not row.rank else "dim"
         )
     return table
 
 
-def _measure(row: "Row", measure: str) -> str:
+def _measure(row: "Row", measure: str, between: str) -> str:
     interval = row.intervals.get(measure)
-    spread = f"  {interval.low:.4f} to {interval.high:.4f}" if interval else ""
+    spread = f"{between}{interval.low:.4f} to {interval.high:.4f}" if interval else ""
     return f"{row.scored.mean(measure):.4f}{spread}"
+
+
+def _clean(row: "Row") -> str:
+    """What a setting scored on the part of each set that it was not trained on."""
+    from digitexp.reports.ranking import label
+
+    measures = [name for name in row.intervals if name.endswith(f"{CLEAN}/accuracy")]
+    scores = ", ".join(f"{measure} {_measure(row, measure, '  ')}" for measure in measures)
+    return f"{label(row.scored.point)}: {scores}" if measures else ""
 
 
 def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
     """What the intervals and the top group support, in words."""
+    from digitexp.reports import ties
+
     seeds = max((len(row.scored.metrics) for row in rows), default=0)
     if seeds == 1:
         lines = ["Ranges are 95 % intervals (Wilson) of one seed; other seeds may differ by more."]
-    else:
+    elif all(row.scored.hits for row in rows if not row.scored.failure):
         lines = [f"Ranges are 95 % intervals (bootstrap over {seeds} seeds and the images)."]
+    else:
+        lines = [f"Ranges are 95 % intervals (Wilson, widened by the spread of {seeds} seeds)."]
     if objective:
         lines.append("* chosen on: the ranking is by it, so the winner's own value flatters it.")
     top, ranked = [row for row in rows if row.top], [row for row in rows if row.rank]
     if len(top) > 1:
         lines.append(f"= a tie: these {len(top)} cannot be told apart on these images (5 %, Holm).")
+        named = [" ".join(map(_value, row.scored.point.values())) for row in top[:2]]
+        names = named if len(top[0].scored.point) == 1 else ["the first", "the second"]
+        lines.append(ties.of_group(top, names, str(objective).split("/")[0]))
     elif top and len(ranked) > 1:
         lines.append("No tie: the first is better than every other on these images (5 %, Holm).")
     return lines

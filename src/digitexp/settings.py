@@ -3,9 +3,11 @@
 Each class checks its own settings in `check(at)`, where `at` is its dotted path; config.py calls them all.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Optional
 
 from omegaconf import MISSING
@@ -45,13 +47,24 @@ class Drawn:
     labels: Optional[str] = MISSING
     count: int = MISSING
     geometry: str = MISSING
+    stroke_width: float = MISSING
     holdout: int = MISSING
+    store: Optional[str] = MISSING
+    recognised_by: Optional[str] = MISSING
 
     def check(self, at: str) -> None:
-        choose(f"{at}.source", self.source, dict.fromkeys(["none", "csv", "folder", "synthetic"]))
-        choose(f"{at}.geometry", self.geometry, dict.fromkeys(["raw", "mnist"]))
+        choose(f"{at}.source", self.source, dict.fromkeys(["none", "csv", "folder", "store", "synthetic"]))
+        choose(f"{at}.geometry", self.geometry, dict.fromkeys(["raw", "box", "mnist"]))
+        require(self.stroke_width == 0 or 1 <= self.stroke_width <= 6, f"{at}.stroke_width", self.stroke_width,
+                "pixels from 1 to 6, or 0 for strokes as they were drawn")  # fmt: skip
+        require(self.stroke_width == 0 or self.geometry != "raw", f"{at}.stroke_width", self.stroke_width,
+                f"0 with {at}.geometry=raw, which has no box to measure strokes in")  # fmt: skip
         self._check_path(f"{at}.images", self.images, at, {"csv": "the csv file of images", "folder": "the folder of PNGs"})
         self._check_path(f"{at}.labels", self.labels, at, {"csv": "the csv file of labels"})
+        require(self.store is not None or self.source != "store", f"{at}.store", self.store,
+                 f"the file of drawings with {at}.source=store; type {at}.store=FILE")  # fmt: skip
+        require(self.recognised_by is None or self.source == "store", f"{at}.recognised_by", self.recognised_by,
+                 f"null with {at}.source={self.source}: only a store knows which network recognised a drawing")  # fmt: skip
         require(self.count >= 1, f"{at}.count", self.count, "a number of drawings from 1")
         require(self.holdout >= 0, f"{at}.holdout", self.holdout, "a number of drawings, 0 to score none")
 
@@ -63,42 +76,97 @@ class Drawn:
         require((value is not None) == (self.source in needed), path, value, allowed)
 
 
+SOURCES = ("digits", "mnist", "kaggle", "kaggle_stand_in")
+KAGGLE = ("kaggle", "kaggle_stand_in")  # the evaluation sets that these sources bring have their names
+
+
+@dataclass
+class Also:
+    """A second source, all of whose training images join those of the first; `none` for no such source."""
+
+    name: str = MISSING
+    path: Optional[str] = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.name", self.name, dict.fromkeys(["none", *SOURCES]))
+        _check_source(self.name, self.path, at)
+
+
+def _check_source(name: str, path: str | None, at: str) -> None:
+    if name in ("none", "digits"):
+        require(path is None, f"{at}.path", path,
+                f"null with {at}.name={name}, which reads no file ({', '.join(SOURCES[1:])} do)")  # fmt: skip
+    if name == "kaggle":
+        require(path is not None, f"{at}.path", path, f"the folder of train.csv and test.csv; type {at}.path=FOLDER")
+
+
 @dataclass
 class Data:
     """Where the images come from and how they are divided; `validation` and `test` are shares of the images."""
 
     name: str = MISSING
     path: Optional[str] = MISSING
+    test_labels: Optional[str] = MISSING
+    also: Also = MISSING
     limit: Optional[int] = MISSING
     validation: float = MISSING
     test: Optional[float] = MISSING
+    split: str = MISSING
     split_seed: int = MISSING
+    writers: Optional[str] = MISSING
+    folds: Optional[int] = MISSING
+    fold: int = MISSING
+    balance: str = MISSING
     classes: list[str] = MISSING
     manual_labels: int = MISSING
     allow_leakage: bool = MISSING
+    remove_leakage: bool = MISSING
+    near_duplicates: bool = MISSING
     drawn: Drawn = MISSING
 
     def check(self, at: str) -> None:
-        choose(f"{at}.name", self.name, dict.fromkeys(["digits", "mnist"]))
-        if self.name == "digits":
-            require(self.path is None, f"{at}.path", self.path,
-                     "null with data=digits, which reads no file (data=mnist does)")  # fmt: skip
-            require(self.test is not None and 0 < self.test < 1, f"{at}.test", self.test, "a share between 0 and 1")
-        else:
+        choose(f"{at}.name", self.name, dict.fromkeys(SOURCES))
+        _check_source(self.name, self.path, at)
+        if self.name == "mnist":
             require(self.test is None, f"{at}.test", self.test, "null with data=mnist, which has its own test set")
+        else:
+            require(self.test is not None and 0 < self.test < 1, f"{at}.test", self.test, "a share between 0 and 1")
+        require(self.also.name != self.name, f"{at}.also.name", self.also.name, "another source than the first")
+        require(self.test_labels is None or "kaggle" in self.sources, f"{at}.test_labels", self.test_labels,
+                 "null without Kaggle's images; they are the labels of its test.csv")  # fmt: skip
+        self._check_split(at)
+        choose(f"{at}.balance", self.balance, dict.fromkeys(["natural", "balanced", "skewed"]))
         require(self.limit is None or self.limit > 0, f"{at}.limit", self.limit, "a number of images, or null for all")
         require(0 <= self.validation < 1, f"{at}.validation", self.validation, "a share from 0 to below 1")
         require(self.split_seed >= 0, f"{at}.split_seed", self.split_seed, "a whole number from 0")
         require(self.manual_labels >= 0, f"{at}.manual_labels", self.manual_labels, "a number of drawings from 0")
         require(self.manual_labels == 0 or self.drawn.source != "none", f"{at}.manual_labels", self.manual_labels,
-                 f"0 without drawings; type {at}.drawn.source=synthetic, csv or folder to have some")  # fmt: skip
+                 f"0 without drawings; type {at}.drawn.source=store, csv, folder or synthetic to have some")  # fmt: skip
+
+    def _check_split(self, at: str) -> None:
+        choose(f"{at}.split", self.split, dict.fromkeys(["stratified", "writer"]))
+        by_writer = self.split == "writer"
+        require(not by_writer or self.sources == ("mnist",), f"{at}.split", self.split,
+                "stratified, since only MNIST's writers are known, and of no second source")  # fmt: skip
+        require(not by_writer or self.writers is not None, f"{at}.writers", self.writers,
+                f"the file that says who wrote each image; type {at}.writers=FILE")  # fmt: skip
+        require(self.folds is None or self.folds >= 2, f"{at}.folds", self.folds, "a number of folds from 2, or null")
+        require(1 <= self.fold <= (self.folds or 1), f"{at}.fold", self.fold,
+                f"a fold from 1 to {self.folds}" if self.folds else f"1 without folds; type {at}.folds=5")  # fmt: skip
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the one or two sources."""
+        return (self.name,) if self.also.name == "none" else (self.name, self.also.name)
 
     @property
     def evaluation_sets(self) -> tuple[str, ...]:
         """The names of the sets on which a run is scored."""
-        val = ("val",) if self.validation else ()
+        val = ("val",) if self.validation or self.folds else ()
+        known = {"kaggle": self.test_labels is not None, "kaggle_stand_in": True}
+        kaggle = [name for name in KAGGLE if name in self.sources and known[name]]
         drawn = ("drawn",) if self.drawn.source != "none" and self.drawn.holdout else ()
-        return (*val, "test", *drawn)
+        return (*val, "test", *kaggle, *drawn)
 
 
 @dataclass
@@ -235,6 +303,46 @@ class Optimizer:
         }
 
 
+# What a preset of `Augmentation` gives to the kinds of change that are null.
+PRESETS: dict[str, dict[str, float]] = {
+    "none": {},
+    "rotate_zoom_shift": {"rotation": 10.0, "zoom": 0.1, "shift": 0.1},  # seeds 000 and 004
+}
+
+
+@dataclass
+class Augmentation:
+    """How far the training images are changed at random, new in every epoch; 0 is not at all, null is what `preset` says.
+
+    rotation    degrees to either side
+    zoom        share by which what is seen is wider or narrower, and apart from it higher or lower
+    shift       share of the side, across and down
+    shear       degrees by which upright lines lean to either side
+    brightness  share by which grey levels are raised or lowered
+    """
+
+    preset: str = MISSING
+    rotation: Optional[float] = MISSING
+    zoom: Optional[float] = MISSING
+    shift: Optional[float] = MISSING
+    shear: Optional[float] = MISSING
+    brightness: Optional[float] = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.preset", self.preset, PRESETS)
+        highest = {"rotation": (180, "degrees"), "zoom": (0.9, "a share"), "shift": (1, "a share of the side"),
+                   "shear": (60, "degrees"), "brightness": (1, "a share")}  # fmt: skip
+        for name, (high, unit) in highest.items():
+            value = getattr(self, name)
+            require(value is None or 0 <= value <= high, f"{at}.{name}", value, f"{unit} from 0 to {high}, or null")
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """How much of each kind of change there is, the preset's among them."""
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "preset"}
+        return {name: PRESETS[self.preset].get(name, 0.0) if value is None else value for name, value in given.items()}
+
+
 @dataclass
 class Training:
     """How long and in which steps a network trains, and by which engine: Keras one by one, or lanes side by side.
@@ -246,9 +354,12 @@ class Training:
     epochs: int = MISSING
     until: Optional[int] = MISSING
     batch_size: int = MISSING
+    class_weights: str = MISSING
+    augmentation: Augmentation = MISSING
 
     def check(self, at: str) -> None:
-        choose(f"{at}.engine", self.engine, dict.fromkeys(["keras", "lanes"]))
+        choose(f"{at}.engine", self.engine, dict.fromkeys(["auto", "keras", "lanes"]))
+        choose(f"{at}.class_weights", self.class_weights, dict.fromkeys(["none", "balanced"]))
         require(self.epochs >= 1, f"{at}.epochs", self.epochs, "a whole number from 1")
         require(self.until is None or 1 <= self.until <= self.epochs, f"{at}.until", self.until,
                 f"an epoch from 1 to {at}.epochs={self.epochs}, or null for the last")  # fmt: skip
@@ -332,9 +443,13 @@ class Execution:
 
 @dataclass
 class Tracking:
-    """Where MLflow keeps the runs, and which runs get pictures: all, or only the best trial's."""
+    """Where MLflow keeps the runs, and which runs get pictures: all, or only the best trial's.
+
+    `runs` is a runs.csv: what is finished there counts as finished here.
+    """
 
     uri: Optional[str] = MISSING
+    runs: Optional[str] = MISSING
     pictures: str = MISSING
 
     def check(self, at: str) -> None:
@@ -356,11 +471,75 @@ class Doctor:
 
 
 @dataclass
+class Rule:
+    """When a reported claim counts as reproduced; `margin` by metric."""
+
+    alpha: float = MISSING
+    seeds: int = MISSING
+    margin: dict[str, float] = MISSING
+    correlation: float = MISSING
+    data: list[str] = MISSING
+    drawings: list[str] = MISSING
+
+    def check(self, at: str) -> None:
+        require(0 < self.alpha < 0.5, f"{at}.alpha", self.alpha, "a probability between 0 and 0.5")
+        require(self.seeds >= 1, f"{at}.seeds", self.seeds, "a number of seeds from 1")
+        require(0 < self.correlation < 1, f"{at}.correlation", self.correlation, "a correlation between 0 and 1")
+        for metric, margin in self.margin.items():
+            require(margin > 0, f"{at}.margin.{metric}", margin, "a difference above 0")
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that stand for the values of the rule."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass
 class Report:
     """`digitexp report`: the folder in which each sweep has its own; `runs` is a runs.csv to read instead of the store."""
 
     folder: str = MISSING
     runs: Optional[str] = MISSING
+    audit: bool = MISSING
+    compare: list[str] = MISSING
+    readme: Optional[str] = MISSING
+
+    def check(self, at: str) -> None:
+        require(len(self.compare) in (0, 2), f"{at}.compare", self.compare, "a list of two runs, as in [RUN_A,RUN_B]")
+
+
+@dataclass
+class Reproduce:
+    """`digitexp reproduce RUN`."""
+
+    run: Optional[str] = MISSING
+
+
+@dataclass
+class Draw:
+    """`digitexp draw`: the networks that recognise, and the sitting that the page begins with."""
+
+    model: str = MISSING
+    against: Optional[str] = MISSING
+    port: int = MISSING
+    writer: str = MISSING
+    role: str = MISSING
+    prompted: bool = MISSING
+    add: Optional[str] = MISSING
+    export: Optional[str] = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.role", self.role, dict.fromkeys(["train", "score"]))
+        named = 0 < len(self.writer) <= 60 and self.writer.isprintable()
+        require(named, f"{at}.writer", self.writer, "a name of 1 to 60 letters")
+        require(self.add is None or self.export is None, f"{at}.add", self.add, f"null together with {at}.export")
+
+
+@dataclass
+class Promote:
+    """`digitexp promote SWEEP`, or the address of a network."""
+
+    model: Optional[str] = MISSING
 
 
 @dataclass
@@ -379,8 +558,12 @@ class Config:
     execution: Execution = MISSING
     tracking: Tracking = MISSING
     ui: Ui = MISSING
+    rule: Rule = MISSING
     report: Report = MISSING
     doctor: Doctor = MISSING
+    reproduce: Reproduce = MISSING
+    promote: Promote = MISSING
+    draw: Draw = MISSING
 
     @property
     def experiment(self) -> str:
@@ -390,12 +573,17 @@ class Config:
     def check(self, at: str) -> None:
         require(self.seed >= 1, "seed", self.seed, "a whole number from 1")
         choose("loss", self.loss, registry.LOSSES)
+        whole = self.loss in registry.OF_WHOLE_BATCH
+        require(not whole or self.training.class_weights == "none", "training.class_weights", self.training.class_weights,
+                f"none with loss={self.loss}, which is no mean over images")  # fmt: skip
         objective = self.search.objective
         if objective is None:
             return
-        metrics = ["accuracy", "loss", *self.evaluation.metrics]
-        allowed = [f"{part}/{metric}" for part in self.data.evaluation_sets if part != "test" for metric in metrics]
+        metrics = ["accuracy", "loss", "auc", *self.evaluation.metrics]
+        scored = ("test", *KAGGLE)
+        allowed = [f"{part}/{metric}" for part in self.data.evaluation_sets if part not in scored for metric in metrics]
         if objective not in allowed:
-            why = "nothing is chosen by the test set" if objective.startswith("test/") else "this data cannot give it"
+            last = objective.split("/")[0] in scored
+            why = "nothing is chosen by the images that are scored last" if last else "this data cannot give it"
             offer = f"allowed are {', '.join(allowed)}" if allowed else "with data.validation=0 there is none to choose by"
             raise ConfigError(f"search.objective={objective}: {why}; {offer}, or null.{nearest(objective, allowed)}")

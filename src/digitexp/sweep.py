@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from digitexp import planning
+from digitexp.config import change
 from digitexp.executors.choice import executor
 from digitexp.executors.executor import Bundle, Executor, Work
 from digitexp.planning import Job, Plan, Spent
@@ -27,6 +28,7 @@ from digitexp.tracking import liveness, reader, recorder, registry
 from digitexp.tracking import store as stores
 from digitexp.tracking.reader import Recorded
 from digitexp.tracking.recording import Recording
+from digitexp.tracking.records import RunRecord
 from digitexp.tracking.store import Store
 from digitexp.watch import Watch
 
@@ -48,6 +50,7 @@ class Outcome:
     rows: Sequence[Row]
     trained: int
     reused: int
+    imported: int
     failed: int
     experiment: str
     parent: str
@@ -68,12 +71,19 @@ class Sweep:
     """Has trials proposed, their runs trained or found, and their results ranked."""
 
     def __init__(
-        self, plan: Plan, store: Store, parent: str, heart: liveness.Heartbeat, watch: Watch, work: Work | None = None
+        self,
+        plan: Plan,
+        store: Store,
+        parent: str,
+        heart: liveness.Heartbeat,
+        watch: Watch,
+        elsewhere: Mapping[str, RunRecord],
+        work: Work | None = None,
     ) -> None:
         self.plan, self.store, self.parent, self.heart, self.watch, self.work = plan, store, parent, heart, watch, work
         self.objective = plan.config.search.objective
         self.trials: list[Trial] = []
-        self.trained = self.reused = 0
+        self.trained = self.reused = self.imported = 0
         self.failures: dict[int, str] = {}
         self.early: str | None = None
         self._folder = stores.folder(plan.config.tracking.uri)
@@ -83,6 +93,7 @@ class Sweep:
         self._deadline = time.monotonic() + seconds(budget) if budget else None
         self._own: dict[tuple[int, str], Recorded] = {}
         self._anywhere: dict[str, Recorded] = {}
+        self._elsewhere = elsewhere
         self._reached: dict[str, int] = {}  # the epoch up to which a run was trained in this invocation, by its whole
         self._looked = 0.0
         self._spent: list[Spent] = []
@@ -128,8 +139,8 @@ class Sweep:
         if not self.early:
             self._forget_checkpoints()
         left = self._left() if self.early else 0
-        return Outcome(rows, self.trained, self.reused, len(self.failures), self._name, self.parent, address,
-                       self.store.uri, self.early, left, self._estimated, self._took)  # fmt: skip
+        return Outcome(rows, self.trained, self.reused, self.imported, len(self.failures), self._name,
+                       self.parent, address, self.store.uri, self.early, left, self._estimated, self._took)  # fmt: skip
 
     def close(self, status: str) -> None:
         """End every run that this invocation holds open, as far as the store can be reached."""
@@ -146,10 +157,14 @@ class Sweep:
         jobs = [job for trial in trials for job in self.plan.jobs(trial.number, trial.point)]
         if any(job.signature not in self._anywhere for job in jobs):
             self._look()  # another sweep may have trained them meanwhile
-        self._train([job for job in jobs if job.signature not in self._anywhere], chosen)
+        self._train([job for job in jobs if job.signature not in {*self._anywhere, *self._elsewhere}], chosen)
         for job in jobs:
-            if (job.trial, job.signature) not in self._own and job.signature in self._anywhere:
+            if (job.trial, job.signature) in self._own:
+                continue
+            if job.signature in self._anywhere:
                 self._reuse(job, self._anywhere[job.signature])
+            elif job.signature in self._elsewhere:
+                self._import(job, self._elsewhere[job.signature])
         if self.early:
             return None
         return [None if trial.number in self.failures else self._value(trial) for trial in trials]
@@ -220,7 +235,8 @@ class Sweep:
             self._remember(finished)
             self._reached[job.whole] = job.config.training.last
             self.trained += 1
-            outcome.network.unlink()  # it is in the store, or waits for it elsewhere
+            if outcome.network:
+                outcome.network.unlink()  # it is in the store, or waits for it elsewhere
             if job.signature == job.whole and (file := self._checkpoint(job)):
                 file.unlink(missing_ok=True)
         self.watch.end(job, outcome)
@@ -240,10 +256,20 @@ class Sweep:
             self._recording.deliver()
             self._look()
             source = self._anywhere[job.signature]
-        run = recorder.begin_run(self.store, self.parent, _child(job))
-        recorder.finish_run(self.store, run, reader.result(self.store, source.id), trained_in=source.id)
-        self._remember(reader.one(self.store, run))
+        self._record(job, reader.result(self.store, source.id), recorder.trained_in(source))
         self.reused += 1
+
+    def _import(self, job: Job, told: RunRecord) -> None:
+        """Write a run that another machine trained, as its runs.csv tells of it."""
+        result = Result(dict(told.metrics), {}, {}, [], dict(told.used), dict(told.images), dict(told.digests),
+                        list(job.config.data.classes), network=None)  # fmt: skip
+        self._record(job, result, recorder.imported_from(str(self.plan.config.tracking.runs), told.facts), told.started)
+        self.imported += 1
+
+    def _record(self, job: Job, result: Result, about: Mapping[str, str], started: str = "") -> None:
+        run = recorder.begin_run(self.store, self.parent, _child(job), started)
+        recorder.finish_run(self.store, run, result, about)
+        self._remember(reader.one(self.store, run))
 
     def _look(self) -> None:
         """Learn of every run that has been finished since the last look."""
@@ -258,7 +284,8 @@ class Sweep:
             if known is None or not known.id:
                 self._own[run.trial, run.signature] = run
         known = self._anywhere.get(run.signature)
-        if known is None and not run.trained_in and run.host == socket.gethostname() and "tflop" in run.metrics:
+        here = run.host == socket.gethostname() and not run.trained_in and not run.imported
+        if known is None and here and "tflop" in run.metrics:
             self._spent.append(Spent(run.kind, run.metrics["tflop"], run.metrics["seconds"]))
         if known is None or not known.id:
             self._anywhere[run.signature] = run
@@ -280,32 +307,39 @@ class Sweep:
         if trial.number in self.failures:
             return Scored(trial.number, trial.point, [], {}, self.failures[trial.number])
         found = self._runs(trial.number, trial.point)
+        metrics = [run.metrics for run in found]
+        if any(run.imported for run in found):
+            return Scored(trial.number, trial.point, metrics, {}, images=reader.images(self.store, found[0].id))
         predicted = [reader.predictions(self.store, run.id) for run in found]
         hits = {name: [one[name].hits for one in predicted] for name in predicted[0]}
-        return Scored(trial.number, trial.point, [run.metrics for run in found], hits)
+        return Scored(trial.number, trial.point, metrics, hits)
 
     def _draw(self, trials: Sequence["Trial"], rows: Sequence[Row], best: Scored | None) -> None:
         """Table and picture of the sweep; pictures of every run that has none yet, or of the best trial's only."""
         with TemporaryDirectory(prefix="digitexp-") as folder:
             ranking.table(rows).to_csv(Path(folder, "results.csv"), index=False)
             if best:
-                pictures.draw_ranking(rows, str(self.objective), self._name, Path(folder, "ranking.png"))
+                mark = pictures.LEAKAGE if any(self._leaking(trial) for trial in trials) else ""
+                pictures.draw_ranking(rows, str(self.objective), f"{self._name}{mark}", Path(folder, "ranking.png"))
             recorder.log_files(self.store, self.parent, Path(folder))
         everyone = self.plan.config.tracking.pictures == "all"
         chosen = [trial for trial in trials if trial.number not in self.failures]
         pending = [
-            run
+            (run, pictures.LEAKAGE if self._leaking(trial) else "")
             for trial in chosen
             if everyone or (best and trial.number == best.trial)
             for run in self._runs(trial.number, trial.point)
-            if not run.pictures
+            if not (run.pictures or run.imported)
         ]
-        for number, run in enumerate(pending, 1):
+        for number, (run, mark) in enumerate(pending, 1):
             self.watch.say(f"drawing the pictures of run {number} of {len(pending)}")
             with TemporaryDirectory(prefix="digitexp-") as folder:
-                title = f"{ranking.label(run.point)} seed={run.seed}"
+                title = f"{ranking.label(run.point)} seed={run.seed}{mark}"
                 pictures.draw_run(reader.result(self.store, run.id), title, Path(folder))
                 recorder.log_pictures(self.store, run.id, Path(folder))
+
+    def _leaking(self, trial: "Trial") -> bool:
+        return change(self.plan.config, trial.point).data.allow_leakage
 
 
 def _child(job: Job) -> recorder.Child:

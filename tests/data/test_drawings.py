@@ -27,7 +27,7 @@ from digitexp.signature import signature
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "drawn"
 CLASSES = [str(number) for number in range(10)]
-SYNTHETIC = Drawn("synthetic", None, None, 30, "raw", 10)
+SYNTHETIC = Drawn("synthetic", None, None, 30, "raw", 0.0, 10)
 MADE = draw(6, 1)
 Rows = list[list[str]]
 
@@ -39,7 +39,7 @@ def rows(images: Any) -> Rows:
 def write(folder: Path, images: Rows, labels: list[str], end: str = "\n") -> Drawn:
     (folder / "images.csv").write_text("".join(",".join(row) + end for row in images), newline="")
     (folder / "labels.csv").write_text("".join(label + end for label in labels), newline="")
-    return Drawn("csv", str(folder / "images.csv"), str(folder / "labels.csv"), 1, "raw", 10)
+    return Drawn("csv", str(folder / "images.csv"), str(folder / "labels.csv"), 1, "raw", 0.0, 10)
 
 
 def write_pngs(folder: Path, **images: Any) -> Drawn:
@@ -48,7 +48,7 @@ def write_pngs(folder: Path, **images: Any) -> Drawn:
         label, number = name.removeprefix("d").split("_")
         (folder / label).mkdir(exist_ok=True)
         (folder / label / f"{number}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
-    return Drawn("folder", str(folder), None, 1, "raw", 10)
+    return Drawn("folder", str(folder), None, 1, "raw", 0.0, 10)
 
 
 def good(folder: Path) -> Drawn:
@@ -67,7 +67,7 @@ def test_what_is_written_is_read(tmp_path: Path, images: Any, form: type, end: s
     labels = choose.draw(st.lists(st.integers(0, 9), min_size=len(images), max_size=len(images)))
     drawn = write(tmp_path, rows(images.astype(form)), [str(form(label)) for label in labels], end)
     digits = read(drawn, CLASSES)
-    assert (digits.images == images).all()
+    assert (digits.images == [normalise(image, "raw") for image in images]).all()
     assert digits.labels.tolist() == labels
     assert set(digits.origin) == {"drawn"}
     assert count(drawn, CLASSES) == len(images)
@@ -105,6 +105,18 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     assert (read(replace(drawn, geometry="mnist"), CLASSES).images[3] == normalise(large)).all()
     assert count(drawn, CLASSES) == 4
     assert read(write_pngs(tmp_path, d4_1=np.dstack([large] * 3)), CLASSES).labels.tolist() == [4, 4, 1, 1, 7]
+
+
+def test_dark_on_light_is_light_on_dark(tmp_path: Path) -> None:
+    (tmp_path / "csv").mkdir()
+    (tmp_path / "png").mkdir()
+    for drawn in (
+        write(tmp_path / "csv", rows(255 - MADE.images), LABELS),
+        write_pngs(tmp_path / "png", **{f"d{label}_{label}": 255 - MADE.images[label] for label in range(6)}),
+    ):
+        assert (read(drawn, CLASSES).images == MADE.images).all()
+        placed = read(replace(drawn, geometry="mnist", stroke_width=2.5), CLASSES)
+        assert (placed.images == [normalise(image, stroke_width=2.5) for image in MADE.images]).all()
 
 
 def test_the_digest_of_a_folder_is_that_of_names_and_bytes(tmp_path: Path) -> None:
@@ -154,7 +166,6 @@ def pngs(name: str, content: bytes) -> Callable[[Path], Drawn]:
 
 
 PNG = cv2.imencode(".png", MADE.images[0])[1].tobytes()
-LIGHT = cv2.imencode(".png", 255 - MADE.images[0])[1].tobytes()
 ROWS = rows(MADE.images)
 LABELS = ["0", "1", "2", "3", "4", "5"]
 
@@ -194,14 +205,13 @@ REFUSED: dict[str, tuple[Callable[[Path], Drawn], str]] = {
     ),
     "a folder": (lambda folder: replace(good(folder), labels=str(folder)), "data.drawn.labels=.*: no such file"),
     "no folder": (
-        lambda folder: Drawn("folder", str(folder / "no"), None, 1, "raw", 1),
+        lambda folder: Drawn("folder", str(folder / "no"), None, 1, "raw", 0.0, 1),
         "data.drawn.images=.*: no such folder",
     ),
-    "no PNG": (lambda folder: Drawn("folder", str(folder), None, 1, "raw", 1), "found no PNG; allowed is one subfolder"),
+    "no PNG": (lambda folder: Drawn("folder", str(folder), None, 1, "raw", 0.0, 1), "found no PNG; allowed is one subfolder"),
     "PNG cut short": (pngs("2/2.png", PNG[:-9]), "2.png: found no PNG image, or one cut short"),
     "PNG broken": (pngs("2/2.png", PNG[:40] + bytes(9) + PNG[-8:]), "2.png: found no PNG image"),
     "another format": (pngs("2/2.png", b"GIF89a"), "2.png: found no PNG image"),
-    "dark on light": (pngs("2/2.png", LIGHT), "2.png: found a light ground, allowed is light ink on a dark ground"),
     "no class": (pngs("two/2.png", PNG), "two: is no class; allowed are subfolders named 0, 1, 2"),
 }
 
@@ -241,7 +251,7 @@ def test_counting_and_digesting_needs_no_library(tmp_path: Path) -> None:
     [
         (
             ["data.manual_labels=5"],
-            "data.manual_labels=5: must be 0 without drawings; type data.drawn.source=synthetic, csv or",
+            "data.manual_labels=5: must be 0 without drawings; type data.drawn.source=store, csv, folder or",
         ),
         (["data.manual_labels=-1"], "data.manual_labels=-1: must be a number of drawings from 0"),
         (
@@ -254,8 +264,10 @@ def test_counting_and_digesting_needs_no_library(tmp_path: Path) -> None:
             ["data.drawn.source=folder", "data.drawn.images=x", "data.drawn.labels=y"],
             "data.drawn.labels=y: must be null with",
         ),
-        (["data.drawn.source=store"], "data.drawn.source=store: no such choice; allowed are none, csv, folder, synthetic"),
-        (["data.drawn.geometry=box"], "data.drawn.geometry=box: no such choice; allowed are raw, mnist"),
+        (["data.drawn.source=shop"], "data.drawn.source=shop: no such choice; allowed are none, csv, folder, store, synthetic"),
+        (["data.drawn.geometry=round"], "data.drawn.geometry=round: no such choice; allowed are raw, box, mnist"),
+        (["data.drawn.geometry=raw", "data.drawn.stroke_width=2"], "data.drawn.stroke_width=2.0: must be 0 with .*geometry=raw"),
+        (["data.drawn.stroke_width=0.5"], "data.drawn.stroke_width=0.5: must be pixels from 1 to 6, or 0"),
         (["data.drawn.count=0"], "data.drawn.count=0: must be a number of drawings from 1"),
         (["data.drawn.holdout=-1"], "data.drawn.holdout=-1: must be a number of drawings, 0 to score none"),
         (["data.drawn.source=synthetic", "data.drawn.holdout=0", "search.objective=drawn/loss"], "this data cannot give it"),
@@ -285,11 +297,13 @@ def test_a_run_is_what_its_drawings_are_and_not_where_they_lie(tmp_path: Path) -
     same = identity(*overrides("a"))
     assert identity(*overrides("b")) == same
     assert identity(*overrides("a", "data.drawn.count=5")) == same  # only the pen counts
+    assert identity(*overrides("a", "data.drawn.stroke_width=0")) == same
     others = [identity(*overrides("a", f"data.{setting}")) for setting in
-              ("manual_labels=1", "drawn.geometry=raw", "drawn.holdout=3", "allow_leakage=true")]  # fmt: skip
+              ("manual_labels=1", "drawn.geometry=raw", "drawn.geometry=box", "drawn.stroke_width=2", "drawn.holdout=3",
+               "allow_leakage=true")]  # fmt: skip
     changes = overrides("b")
     (tmp_path / "b" / "labels.csv").write_text("0\n" * 6)
-    assert len({same, *others, identity(*changes)}) == 6
+    assert len({same, *others, identity(*changes)}) == 8
 
 
 def test_without_drawings_a_run_is_as_ever() -> None:
@@ -302,7 +316,7 @@ def test_without_drawings_a_run_is_as_ever() -> None:
 def test_real_drawings() -> None:
     if not (SHARED / "images.csv").is_file():
         pytest.skip(f"needs the drawings in {SHARED}")
-    drawn = Drawn("csv", str(SHARED / "images.csv"), str(SHARED / "labels.csv"), 1, "raw", 400)
+    drawn = Drawn("csv", str(SHARED / "images.csv"), str(SHARED / "labels.csv"), 1, "raw", 0.0, 400)
     started = time.process_time()
     digits = read(drawn, CLASSES)
     assert time.process_time() - started < 0.5  # found: 0.17 s

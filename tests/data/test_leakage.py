@@ -4,11 +4,11 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitexp.data.digits import Digits
-from digitexp.data.leakage import leaked, refuse
+from digitexp.data.leakage import clean, leaked, refuse, remove
 from digitexp.errors import DataError
 
 
@@ -70,3 +70,59 @@ def test_is_quick_for_all_of_mnist() -> None:
     started = time.process_time()
     refuse(sets)
     assert time.process_time() - started < 0.5  # found: 0.07 s
+
+
+@settings(max_examples=50)
+@given(st.lists(Numbers, min_size=4, max_size=4))
+def test_removed_from_what_is_seen_and_never_from_what_is_scored(numbers: list[list[int]]) -> None:
+    sets = dict(zip(("train", "val", "test", "drawn"), map(make, numbers), strict=True))
+    kept = remove(sets)
+    refuse(kept)
+    assert kept["test"] is sets["test"]
+    assert kept["drawn"] is sets["drawn"]
+    _, val, test, drawn = map(set, numbers)
+    assert numbers_of(kept["train"]) == [number for number in numbers[0] if number not in val | test | drawn]
+    assert numbers_of(kept["val"]) == [number for number in numbers[1] if number not in test | drawn]
+
+
+@settings(max_examples=50)
+@given(st.lists(Numbers, min_size=3, max_size=3))
+def test_clean_is_the_rest_of_each_set(numbers: list[list[int]]) -> None:
+    train, val, test = numbers
+    found = clean(dict(zip(("train", "val", "test"), map(make, numbers), strict=True)))
+    expected = {
+        "val_clean": [number for number in val if number not in train],
+        "test_clean": [number for number in test if number not in {*train, *val}],
+    }
+    whole = {"val_clean": val, "test_clean": test}
+    assert {name: numbers_of(part) for name, part in found.items()} == {
+        name: rest for name, rest in expected.items() if rest and rest != whole[name]
+    }
+
+
+def numbers_of(digits: Digits) -> list[int]:
+    return (256 * digits.images[:, 13, 5].astype(int) + digits.images[:, 27, 27]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("down", "right", "near"),
+    [(0, 0, True), (0, 1, True), (-1, 1, True), (1, 0, True), (-1, -1, True), (0, 2, False), (2, 1, False)],
+)
+def test_an_image_that_was_moved_by_a_pixel_is_near(down: int, right: int, near: bool) -> None:
+    images = np.zeros((3, 28, 28), np.uint8)
+    images[:, 4:24, 4:24] = np.random.default_rng(1).integers(0, 256, (3, 20, 20))
+    seen = Digits(images, np.zeros(3, int), ("a",), np.full(3, "made"))
+    moved = Digits(np.roll(images, (down, right), (1, 2)), np.zeros(3, int), ("a",), np.full(3, "made"))
+    assert leaked(moved, seen, near=True).all() == near
+    assert leaked(moved, seen).all() == ((down, right) == (0, 0))
+    if near and (down or right):
+        refuse({"train": seen, "test": moved})
+        with pytest.raises(DataError, match="found 3 of the 3 images of test in train too, or moved by one pixel"):
+            refuse({"train": seen, "test": moved}, near=True)
+
+
+def test_what_is_moved_over_the_edge_does_not_come_back_at_the_other() -> None:
+    images = np.zeros((1, 28, 28), np.uint8)
+    images[0, 27, 5] = images[0, 3, 3] = 9
+    seen = Digits(np.roll(images, 1, 1), np.zeros(1, int), ("a",), np.full(1, "made"))
+    assert not leaked(Digits(images, np.zeros(1, int), ("a",), np.full(1, "made")), seen, near=True).any()

@@ -16,20 +16,29 @@ from digitexp.data.geometry import normalise
 from digitexp.data.pen import draw
 from digitexp.data.sets import load, size
 from digitexp.errors import DataError
-from digitexp.settings import Data, Drawn
+from digitexp.settings import Also, Data, Drawn
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 DIGITS = Data(
     name="digits",
     path=None,
+    test_labels=None,
+    also=Also(name="none", path=None),
     limit=None,
     validation=0.1,
     test=0.2,
+    split="stratified",
     split_seed=1,
+    writers=None,
+    folds=None,
+    fold=1,
+    balance="natural",
     classes=[str(number) for number in range(10)],
     manual_labels=0,
     allow_leakage=False,
-    drawn=Drawn(source="none", images=None, labels=None, count=30, geometry="raw", holdout=12),
+    remove_leakage=False,
+    near_duplicates=False,
+    drawn=Drawn(source="none", images=None, labels=None, count=30, geometry="raw", stroke_width=0.0, holdout=12),
 )
 SYNTHETIC = replace(DIGITS.drawn, source="synthetic")
 
@@ -170,12 +179,12 @@ def test_the_first_drawings_are_trained_on_and_the_last_scored(count: int, holdo
         assert sets[name] is without[name]
 
 
-@pytest.mark.parametrize("geometry", ["raw", "mnist"])
+@pytest.mark.parametrize("geometry", ["raw", "box", "mnist"])
 def test_geometry_is_that_of_all_drawings(geometry: str) -> None:
     drawn = replace(SYNTHETIC, geometry=geometry)
     sets = load(replace(DIGITS, manual_labels=18, drawn=drawn))
     raw = draw(30, PEN_SEED).images
-    expected = raw if geometry == "raw" else np.stack([normalise(image) for image in raw])
+    expected = raw if geometry == "raw" else np.stack([normalise(image, geometry) for image in raw])
     assert np.array_equal(sets["train"].images[-18:], expected[:18])
     assert np.array_equal(sets["drawn"].images, expected[18:])
     assert set(sets["train"].origin) == {"digits", "synthetic"}
@@ -184,7 +193,7 @@ def test_geometry_is_that_of_all_drawings(geometry: str) -> None:
 def write_drawings(folder: Path, images: Any) -> Drawn:
     np.savetxt(folder / "images.csv", images.reshape(len(images), -1), fmt="%d", delimiter=",")
     np.savetxt(folder / "labels.csv", np.arange(len(images)) % 10, fmt="%d")
-    return Drawn("csv", str(folder / "images.csv"), str(folder / "labels.csv"), 1, "raw", 4)
+    return Drawn("csv", str(folder / "images.csv"), str(folder / "labels.csv"), 1, "raw", 0.0, 4)
 
 
 def test_what_is_scored_is_not_trained_on(mnist: Data, tmp_path: Path) -> None:
@@ -193,7 +202,7 @@ def test_what_is_scored_is_not_trained_on(mnist: Data, tmp_path: Path) -> None:
     data = replace(mnist, manual_labels=6, drawn=write_drawings(tmp_path, images))
     with pytest.raises(DataError, match=r"found 1 of the 4 images of drawn in train too; .* type data\.allow_leakage=true"):
         load(data)
-    assert sizes(replace(data, allow_leakage=True)) == {"train": 366, "val": 40, "test": 50, "drawn": 4}
+    assert sizes(replace(data, allow_leakage=True)) == {"train": 366, "val": 40, "test": 50, "drawn": 4, "drawn_clean": 3}
     assert sizes(replace(data, manual_labels=1))["train"] == 361
 
 
@@ -210,11 +219,90 @@ def test_changed_drawings_are_read_again(mnist: Data, tmp_path: Path) -> None:
     assert load(data)["drawn"].digest() != before
 
 
+def mixture(mnist: Data) -> Data:
+    """MNIST and a stand-in made of the same 450 images: 270 to train on, 180 scored."""
+    return replace(mnist, also=Also("kaggle_stand_in", None))
+
+
+def test_a_mixture_keeps_the_origin_of_each_image(mnist: Data, tmp_path: Path) -> None:
+    drawn = write_drawings(tmp_path, numbered(10, 5000))
+    data = replace(mixture(mnist), drawn=drawn, manual_labels=6, allow_leakage=True)
+    train = load(data)["train"]
+    origins = dict(zip(*np.unique(train.origin, return_counts=True), strict=True))
+    assert set(origins) == {"mnist", "kaggle stand-in", "drawn"}
+    assert origins["drawn"] == 6
+    assert origins["mnist"] + origins["kaggle stand-in"] == 603  # nine tenths of 400 + 270
+    assert data.evaluation_sets == ("val", "test", "kaggle_stand_in", "drawn")
+
+
+def test_a_mixture_that_holds_what_is_scored_is_refused_cleaned_or_marked(mnist: Data) -> None:
+    data = replace(mixture(mnist), validation=0)
+    with pytest.raises(DataError, match=r"images of test in train too; .*data\.remove_leakage=true.*data\.allow_leakage=true"):
+        load(data)
+    removed, allowed = load(replace(data, remove_leakage=True)), load(replace(data, allow_leakage=True, remove_leakage=True))
+    scored = {image.tobytes() for name in ("test", "kaggle_stand_in") for image in removed[name].images}
+    assert not scored & {image.tobytes() for image in removed["train"].images}
+    assert len(allowed["train"]) == 670
+    known = {image.tobytes() for image in allowed["train"].images}
+    for name in ("test", "kaggle_stand_in"):
+        rest = [image.tobytes() for image in allowed[name].images if image.tobytes() not in known]
+        assert [image.tobytes() for image in allowed[f"{name}_clean"].images] == rest
+        assert removed[name] is not None
+        assert len(removed[name]) == len(allowed[name])
+    assert size(replace(data, remove_leakage=True)) == len(removed["train"])
+
+
+@pytest.mark.parametrize("name", ["digits", "kaggle_stand_in"])
+def test_a_source_without_a_test_set_holds_out_its_own(mnist: Data, name: str) -> None:
+    data = DIGITS if name == "digits" else replace(mnist, name=name, test=0.2)
+    sets = load(data)
+    assert tuple(sets) == ("train", *data.evaluation_sets)
+    if name != "digits":
+        assert {part: len(found) for part, found in sets.items()} == {"train": 194, "val": 22, "test": 54, name: 180}
+        assert len({image.tobytes() for found in sets.values() for image in found.images}) == 450
+    assert size(data) == len(sets["train"])
+
+
+@pytest.fixture
+def by_writer(mnist: Data, tmp_path: Path) -> Data:
+    np.savez(tmp_path / "writers.npz", writer_train=np.arange(400) // 20)
+    return replace(mnist, split="writer", writers=str(tmp_path / "writers.npz"))
+
+
+@pytest.mark.parametrize("changes", [{}, {"limit": 200}, {"folds": 4, "fold": 3}, {"manual_labels": 2, "drawn": SYNTHETIC}])
+def test_nobody_who_wrote_a_validation_image_wrote_a_training_image(by_writer: Data, changes: dict[str, Any]) -> None:
+    data = replace(by_writer, **changes)
+    sets = load(data)
+    writers = {name: {number // 20 for number in numbers(sets[name]) if number < 400} for name in ("train", "val")}
+    whole = [digits for digits in (sets["train"], sets["val"]) for origin in digits.origin if origin == "mnist"]
+    assert not writers["train"] & writers["val"] or data.manual_labels  # a drawing has no number
+    assert len(whole) == (data.limit or 400)
+    assert size(data) == len(sets["train"])
+
+
+def test_a_fold_is_the_validation_set(mnist: Data) -> None:
+    found = [numbers(load(replace(mnist, folds=5, fold=number, validation=0))["val"]) for number in range(1, 6)]
+    assert sorted(number for fold in found for number in fold) == list(range(400))
+
+
+@pytest.mark.parametrize("balance", ["balanced", "skewed"])
+def test_balance_is_that_of_the_training_images_alone(mnist: Data, balance: str, tmp_path: Path) -> None:
+    natural = load(mnist)
+    data = replace(mnist, balance=balance, manual_labels=6, drawn=write_drawings(tmp_path, numbered(10, 5000)))
+    sets = load(data)
+    assert all(sets[name].digest() == natural[name].digest() for name in ("val", "test"))
+    assert list(sets["train"].origin[-6:]) == ["drawn"] * 6
+    counts = np.bincount(sets["train"].labels[:-6])
+    assert (len(set(counts)) == 1) == (balance == "balanced")
+    assert counts[0] > counts[-1] or balance == "balanced"
+    assert size(data) == len(sets["train"])
+
+
 def test_real_drawings() -> None:
     if not (SHARED / "drawn" / "images.csv").is_file():
         pytest.skip(f"needs the drawings in {SHARED}")
     paths = {name: str(SHARED / "drawn" / f"{name}.csv") for name in ("images", "labels")}
-    drawn = Drawn("csv", **paths, count=1, geometry="mnist", holdout=400)
+    drawn = Drawn("csv", **paths, count=1, geometry="mnist", stroke_width=0.0, holdout=400)
     assert sizes(replace(DIGITS, drawn=drawn)) == {"train": 1293, "val": 144, "test": 360, "drawn": 400}
     assert sizes(replace(DIGITS, drawn=drawn, manual_labels=1000))["train"] == 2293
     # Drawings 1,196 and 1,197 are the same.

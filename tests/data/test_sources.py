@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from digitexp.data import mnist as mnist_module
 from digitexp.data.geometry import BOX, crop
-from digitexp.data.sources import CLASSES, IDX_FILES, KERAS_SHA256, read_digits, read_mnist, source_digests, source_files
+from digitexp.data.mnist import CLASSES, IDX_FILES, KERAS_SHA256, mnist_size, read_mnist
+from digitexp.data.sources import read_digits, source_digests, source_files
 from digitexp.errors import DataError
-from digitexp.settings import Data, Drawn
+from digitexp.settings import Also, Data, Drawn
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 Arrays = dict[str, NDArray[Any]]
@@ -54,6 +56,9 @@ def settings(name: str, path: str | None = None) -> Data:
     return Data(
         name=name,
         path=path,
+        test_labels=None,
+        also=Also(name="none"),
+        split="stratified",
         limit=None,
         validation=0.1,
         test=None,
@@ -218,7 +223,9 @@ def test_drawings_are_digested_beside_the_source(tmp_path: Path) -> None:
 
 
 def test_digests_refuse_an_unknown_source() -> None:
-    with pytest.raises(DataError, match=r"data\.name=letters: no such source; allowed are digits, mnist"):
+    with pytest.raises(
+        DataError, match=r"data\.name=letters: no such source; allowed are digits, mnist, kaggle, kaggle_stand_in"
+    ):
         source_digests(settings("letters"))
 
 
@@ -284,8 +291,8 @@ def test_the_digest_of_keras_download_is_still_the_one_that_keras_checks() -> No
 
 def test_digests_need_no_library() -> None:
     code = (
-        "import sys; from digitexp.data.sources import source_digests; from digitexp.settings import Data, Drawn;"
-        "print(*source_digests(Data(name='digits', drawn=Drawn(source='synthetic'))).items());"
+        "import sys; from digitexp.data.sources import source_digests; from digitexp.settings import Also, Data, Drawn;"
+        "print(*source_digests(Data(name='digits', also=Also(name='none'), split='stratified', drawn=Drawn(source='synthetic'))).items());"
         "print({'sklearn', 'pandas', 'cv2', 'keras', 'tensorflow', 'scipy'} & set(sys.modules))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -316,9 +323,7 @@ def test_reads_the_real_mnist() -> None:
 
 
 def test_the_size_of_mnist_needs_no_download(tmp_path, monkeypatch, mnist):
-    from digitexp.data import sources
-
-    assert sources.mnist_size(str(mnist)) == 60_000
+    assert mnist_size(str(mnist)) == 60_000
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr(sources, "_download", lambda: pytest.fail("a plan must not download"))
-    assert sources.mnist_size(None) == 60_000
+    monkeypatch.setattr(mnist_module, "_download", lambda: pytest.fail("a plan must not download"))
+    assert mnist_size(None) == 60_000

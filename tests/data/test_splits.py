@@ -1,6 +1,7 @@
 """Laws of dividing: nothing lost, nothing twice, the same shares, the same seed the same part."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from digitexp.data.digits import Digits
-from digitexp.data.splits import limit, split
+from digitexp.data.splits import SKEW, fold, limit, rebalance, split, split_by_writer
 from digitexp.errors import DataError
 
 NAMES = ("zero", "one", "two", "three", "four")
@@ -114,3 +115,83 @@ def test_limit_refuses_fewer_images_than_classes() -> None:
     with pytest.raises(DataError, match="class 'one': found 1 of 101 images, too few to be among 5 images"):
         limit(make([100, 1]), 5, 1)
     assert len(limit(make([5, 5, 5]), 3, 1)) == 3
+
+
+def written(writers: int, each: int, classes: int = 3) -> Digits:
+    """Images of which every writer wrote `each`, of all classes in turn, in a mixed order."""
+    count = writers * each
+    order = np.random.default_rng(2).permutation(count)
+    digits = make([count])
+    return replace(digits, labels=(np.arange(count) % each % classes)[order], writers=(np.arange(count) // each)[order])
+
+
+def writers_of(digits: Digits) -> set[int]:
+    assert digits.writers is not None
+    return set(digits.writers.tolist())
+
+
+@settings(max_examples=40)
+@given(st.integers(4, 30), st.integers(3, 9), st.floats(0.05, 0.7), Seeds)
+def test_nobody_writes_on_both_sides(writers: int, each: int, fraction: float, seed: int) -> None:
+    digits = written(writers, each)
+    rest, part = split_by_writer(digits, fraction, seed)
+    assert sorted(rows(rest) + rows(part)) == rows(digits)
+    assert not writers_of(rest) & writers_of(part)
+    assert len(part) - each < fraction * len(digits) <= len(part) + 1e-6
+    for side in (rest, part):
+        assert rows(side) == sorted(rows(side))
+        assert np.array_equal(side.writers, digits.writers[rows(side)])
+    assert rows(split_by_writer(digits, fraction, seed)[1]) == rows(part)
+
+
+def test_all_writers_cannot_be_held_out() -> None:
+    with pytest.raises(DataError, match=r"too few to hold out 0\.9 of the writers"):
+        split_by_writer(written(2, 6), 0.9, 1)
+    assert len(split_by_writer(written(2, 6), 0, 1)[1]) == 0
+
+
+@settings(max_examples=20)
+@given(st.integers(2, 5), st.booleans(), Seeds)
+def test_folds_are_a_partition(folds: int, by_writer: bool, seed: int) -> None:
+    digits = written(10, 6) if by_writer else make([20, 30, 25])
+    parts = []
+    for number in range(1, folds + 1):
+        rest, part = fold(digits, folds, number, seed, by_writer)
+        assert sorted(rows(rest) + rows(part)) == rows(digits)
+        assert abs(len(part) - len(digits) / folds) <= (6 if by_writer else 3)
+        if by_writer:
+            assert not writers_of(rest) & writers_of(part)
+        else:
+            assert_same_shares(part, np.bincount(digits.labels))
+        parts += rows(part)
+    assert sorted(parts) == rows(digits)
+
+
+def test_too_many_folds_are_refused() -> None:
+    with pytest.raises(DataError, match=r"data\.folds=11: found 10 writers, allowed are 2 to 10 folds"):
+        fold(written(10, 6), 11, 1, 1, by_writer=True)
+    with pytest.raises(DataError, match="found 3 images of the rarest class"):
+        fold(make([3, 9]), 4, 1, 1)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(100, 300), min_size=2, max_size=5), Seeds)
+def test_balance_alone_tells_skewed_from_balanced(counts: list[int], seed: int) -> None:
+    digits = replace(make(counts), classes=NAMES[: len(counts)])
+    skewed, balanced = (rebalance(digits, how, seed) for how in ("skewed", "balanced"))
+    found = np.bincount(skewed.labels)
+    assert found[0] == min(counts)
+    assert abs(found[-1] - min(counts) / SKEW) <= 0.5
+    steps = found[1:] / found[:-1]
+    assert np.allclose(steps, steps.mean(), atol=0.5 / found[1:].min())  # by the same factor, to half an image
+    assert len(set(np.bincount(balanced.labels))) == 1
+    assert 0 <= len(skewed) - len(balanced) < len(counts)
+    for part in (skewed, balanced):
+        assert rows(part) == sorted(set(rows(part)))
+        assert (part.labels == digits.labels[rows(part)]).all()
+    assert rows(rebalance(digits, "skewed", seed)) == rows(skewed)
+
+
+def test_what_lacks_a_class_is_not_balanced() -> None:
+    with pytest.raises(DataError, match="too few to be balanced"):
+        rebalance(make([5, 5]), "balanced", 1)  # of the classes, three have no image

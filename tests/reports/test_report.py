@@ -10,6 +10,7 @@ import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from sklearn.metrics import roc_auc_score
 
 from digitexp import experiment
 from digitexp.compose import CONF, compose, settle
@@ -75,7 +76,8 @@ def share(correct, n=200):
 def test_every_file_is_there_and_in_the_store(asked, written):
     folder, given = written
     names = ["index.html", "README.md", "results.csv", "runs.csv", "best.yaml", "ranking.png", "accuracy.png", "loss.png",
-             "confusion-best.png", "confusion-worst.png"]  # fmt: skip
+             "confusion-best.png", "roc-best.png", "confusion-worst.png", "roc-worst.png", "roc.png",
+             "confusion-change.png"]  # fmt: skip
     assert [file.name for file in given.files] == names
     assert sorted(bytes_of(folder)) == sorted(names)
     store = experiment.open_store(compose(asked[1]).tracking.uri)
@@ -321,3 +323,25 @@ def test_settings_that_met_other_images_are_not_paired():
     gathered = report.gather(sweep_of(runs))
     assert not gathered.paired
     assert len(gathered.top) == 2
+
+
+def test_areas_are_those_of_scikit_learn_and_of_the_evidence(tmp_path):
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 3, 200)
+    runs = []
+    for trial, sure in enumerate((2.0, 0.5)):
+        for seed in (1, 2):
+            said = rng.random((200, 3)) + sure * np.eye(3)[labels]
+            said = {part: said / said.sum(axis=1, keepdims=True) for part in ("val", "test")}
+            run = run_of(trial, seed, said["test"].argmax(axis=1) == labels, labels=labels)
+            read = {part: probabilities.argmax(axis=1) for part, probabilities in said.items()}
+            runs.append(replace(run, read=read, probabilities=said))
+    gathered = report.gather(sweep_of(runs, repeats=2))
+    pages.write(gathered, tmp_path, ["dense"])
+    page = (tmp_path / "README.md").read_text()
+    for trial in (0, 1):
+        expected = np.mean([
+            roc_auc_score(labels, run.probabilities["test"], multi_class="ovr") for run in runs if run.trial == trial
+        ])  # fmt: skip
+        assert f"| o{trial} | {expected:.4f} |" in page
+    assert {"roc.png", "roc-best.png", "roc-worst.png"} <= {file.name for file in tmp_path.iterdir()}

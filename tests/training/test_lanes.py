@@ -11,7 +11,7 @@ from digitexp.config import change
 from digitexp.data.digits import Digits
 from digitexp.errors import TrainingError
 from digitexp.models import network
-from digitexp.training import lanes, program, updates
+from digitexp.training import engines, lanes, program, updates
 from digitexp.training import train as alone
 
 TOLERANCE = 1e-4  # ||difference|| / ||weights|| of each tensor, after 100 steps
@@ -47,6 +47,11 @@ FEW = {"train": digits(20 * BATCH)}  # compiled faster: all batches have one siz
 CONFIG = compose([f"training.batch_size={BATCH}", "training.epochs=2"])
 
 
+def train(configs, sets, **settings):
+    """Lanes that have the same data."""
+    return lanes.train(configs, [sets] * len(configs), **settings)
+
+
 def configure(values, widths=(50, 50)):
     return change(CONFIG, {"model.layer_1.units": widths[0], "model.layer_2.units": widths[1]} | values)
 
@@ -70,7 +75,7 @@ def assert_equal(found, expected):
 def assert_each_is_trained_as_keras_does(configs):
     """Every lane has the weights of a few of Keras' own steps, taken one by one, without a compiled function."""
     sets = {"train": digits(4 * BATCH)}
-    for config, (model, _) in zip(configs, lanes.train(configs, sets, until=1), strict=True):
+    for config, (model, _) in zip(configs, train(configs, sets, until=1), strict=True):
         assert difference(model, stepped(config, sets["train"])) <= TOLERANCE, config
 
 
@@ -92,7 +97,7 @@ def test_a_hundred_steps_of_every_optimizer_in_a_bundle_of_other_widths_and_sett
     settings = [{f"optimizer.{key}": value for key, value in variants[index % len(variants)].items()} for index in range(4)]
     configs = [configure({"optimizer.name": name} | own, widths) for own, widths in zip(settings, WIDTHS, strict=False)]
     assert len({lanes.key(config) for config in configs}) == 1
-    assert_equal(lanes.train(configs, FEW, until=5)[1], alone.train(configs[1], FEW, until=5))
+    assert_equal(train(configs, FEW, until=5)[1], alone.train(configs[1], FEW, until=5))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +155,7 @@ def test_a_hundred_steps_are_those_of_keras(beside):
         order = alone._order(config.seed, epoch, len(SETS["train"]))
         images, truth = SETS["train"].images[order].astype("float32"), np.eye(10)[SETS["train"].labels[order]]
         theirs.fit(images, truth, batch_size=BATCH, shuffle=False, verbose=0)
-    (model, _), *_ = lanes.train([config, *(configure({}, widths) for widths in beside)], SETS)
+    (model, _), *_ = train([config, *(configure({}, widths) for widths in beside)], SETS)
     assert int(model.optimizer.iterations) == 2 * STEPS
     assert difference(model, theirs) <= TOLERANCE
 
@@ -158,15 +163,15 @@ def test_a_hundred_steps_are_those_of_keras(beside):
 @pytest.mark.slow
 def test_with_dropout_too_a_lane_does_not_depend_on_its_bundle():
     dropped = [configure({"model.layer_1.dropout": 0.5, "model.layer_2.dropout": 0.2} | PLAIN, widths) for widths in WIDTHS]
-    bundle = lanes.train([*dropped, configure(PLAIN)], FEW)
-    assert_equal(bundle[2], lanes.train([dropped[2]], FEW)[0])
+    bundle = train([*dropped, configure(PLAIN)], FEW)
+    assert_equal(bundle[2], train([dropped[2]], FEW)[0])
     assert difference(bundle[0][0], bundle[-1][0]) > 0.01
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.5, 0.9])
 def test_dropout_keeps_the_share_that_it_should_and_the_mean(rate):
     ones = np.ones((2, 200, 500), np.float32)
-    dropped = program._dropout(tf.constant(ones), [rate, 0.3], [3, 4]).numpy()
+    dropped = program._dropout(tf.constant(ones), [rate, 0.3], program._uniform(ones.shape, 200, [3, 4])).numpy()
     kept = dropped[0] != 0
     error = 4 * np.sqrt(rate * (1 - rate) / kept.size)
     assert kept.mean() == pytest.approx(1 - rate, abs=error + 1e-12)
@@ -177,7 +182,9 @@ def test_dropout_keeps_the_share_that_it_should_and_the_mean(rate):
 
 def test_a_dropout_mask_depends_on_its_seed_and_not_on_the_widest_lane():
     def mask(units, seed):
-        compiled = tf.function(lambda h: program._dropout(h, [0.5], seed), jit_compile=True)
+        compiled = tf.function(
+            lambda h: program._dropout(h, [0.5], program._uniform(h.shape, 40, seed)), jit_compile=True
+        )
         return compiled(tf.ones((1, 40, units))).numpy()
 
     assert np.array_equal(mask(30, [1, 2]), mask(77, [1, 2])[:, :, :30])
@@ -192,10 +199,10 @@ def test_padded_weights_are_exactly_zero():
     models = [network.compile(config) for config in configs]
     for model in models:
         model.optimizer.build(model.trainable_variables)
-    bundle = program.Program(configs, models, SETS["train"])
-    bundle.epoch(alone._order(1, 1, len(SETS["train"])), np.zeros(2))
+    bundle = program.Program(configs, models, [SETS["train"]])
+    bundle.epoch([alone._order(1, 1, len(SETS["train"]))], np.zeros((1, 2)))
     for lane, (one, two) in enumerate(WIDTHS):
-        kernels = [np.moveaxis(bundle._weights[p].numpy(), program.axis(p), 0)[lane] for p in (0, 2, 4)]
+        kernels = [bundle.unfold(p, bundle._weights[p])[lane] for p in (0, 2, 4)]
         biases = [bundle._weights[p].numpy()[lane, 0] for p in (1, 3)]
         padding = [
             kernels[0][:, one:],
@@ -218,7 +225,7 @@ def test_a_lane_whose_loss_is_no_number_ends_alone():
     }
     told = []
     quiet, broken = configure(PLAIN), configure(PLAIN | wild, WIDTHS[3])
-    found = lanes.train([quiet, broken], SETS, on_epoch=lambda lane, epoch, metrics: told.append((lane, epoch)) or True)
+    found = train([quiet, broken], SETS, on_epoch=lambda lane, epoch, metrics: told.append((lane, epoch)) or True)
     assert isinstance(found[1], TrainingError)
     assert str(found[1]).startswith("epoch 1: the training loss is nan; a smaller")
     assert told == [(0, 1), (0, 2)]
@@ -231,9 +238,9 @@ def test_lanes_stop_and_go_on_as_if_they_had_not():
         configure({"optimizer.name": "nadam", "training.epochs": 3, "model.layer_1.dropout": 0.2}, widths)
         for widths in WIDTHS[:2]
     ]
-    whole = lanes.train(configs, FEW)
-    parts = lanes.train(configs, FEW, until=1)
-    parts = lanes.train(configs, FEW, start=[state for _, state in parts])
+    whole = train(configs, FEW)
+    parts = train(configs, FEW, until=1)
+    parts = train(configs, FEW, start=[state for _, state in parts])
     for one, other in zip(parts, whole, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(one[1].variables, other[1].variables, strict=True))
         assert one[1].curves == other[1].curves
@@ -242,41 +249,89 @@ def test_lanes_stop_and_go_on_as_if_they_had_not():
 @pytest.mark.slow
 def test_one_engine_goes_on_where_the_other_stopped_and_a_lane_may_end_early():
     configs = [configure({}, widths) for widths in WIDTHS[:2]]
-    begun = lanes.train(configs, SETS, on_epoch=lambda lane, epoch, metrics: lane == 1)
+    begun = train(configs, SETS, on_epoch=lambda lane, epoch, metrics: lane == 1)
     assert [state.epoch for _, state in begun] == [1, 2]
     assert_equal(alone.train(configs[0], SETS, start=begun[0][1]), alone.train(configs[0], SETS))
 
 
+@pytest.mark.slow
+def test_lanes_see_the_images_that_a_network_alone_sees():
+    preset = {"training.augmentation.preset": "rotate_zoom_shift"}
+    configs = [configure(PLAIN | preset, widths) for widths in WIDTHS[:2]]
+    assert_equal(train(configs, FEW)[1], alone.train(configs[1], FEW))
+
+
 def test_what_is_supported():
-    assert lanes.supports(CONFIG)
-    assert not lanes.supports(compose(["model=cnn"]))
-    for path, value in [("loss", "dice"), ("optimizer.clipnorm", 1.0), ("optimizer.name", "muon")]:
-        assert not lanes.supports(change(CONFIG, {path: value})), path
+    assert engines.supported(CONFIG)
+    assert not engines.supported(compose(["model=cnn"]))
+    for path, value in [("loss", "dice"), ("optimizer.clipnorm", 1.0), ("optimizer.name", "muon"),
+                        ("training.class_weights", "balanced")]:  # fmt: skip
+        assert not engines.supported(change(CONFIG, {path: value})), path
 
 
-def test_lanes_of_a_bundle_have_one_key():
+def test_lanes_of_a_bundle_have_one_key_and_those_of_a_stream_one_order_of_images():
     for path, value in [
-        ("seed", 2),
         ("training.batch_size", 8),
-        ("data.limit", 9),
         ("optimizer.name", "sgd"),
         ("model.layer_2.units", 0),
+        ("training.augmentation.shear", 5),
     ]:
         assert lanes.key(change(CONFIG, {path: value})) != lanes.key(CONFIG), path
+    for path, value in [("seed", 2), ("data.limit", 900)]:
+        other = change(CONFIG, {path: value})
+        assert lanes.key(other) == lanes.key(CONFIG), path
+        assert lanes.stream(other) != lanes.stream(CONFIG), path
     for path, value in [
         ("loss", "poisson"),
         ("optimizer.epsilon", 0.1),
         ("model.layer_2.units", 9),
         ("model.layer_1.dropout", 0.1),
     ]:
-        assert lanes.key(change(CONFIG, {path: value})) == lanes.key(CONFIG), path
+        other = change(CONFIG, {path: value})
+        assert (lanes.key(other), lanes.stream(other)) == (lanes.key(CONFIG), lanes.stream(CONFIG)), path
 
 
 def test_bundles_hold_every_configuration_once_and_similar_ones_together():
     configs = [
         change(CONFIG, {"seed": seed, "model.layer_1.units": units}) for units in (10, 500, 12, 480) for seed in (1, 2)
     ]
-    assert sorted(lanes.bundles(configs)) == [[0, 4], [1, 5], [6, 2], [7, 3]]
+    assert lanes.bundles(configs) == [[0, 4, 1, 5], [6, 2, 7, 3]]
+    assert lanes.bundles(configs, lanes=2) == [[0, 4], [1, 5], [6, 2], [7, 3]]
+    assert lanes.bundles([*configs, CONFIG]) == [[0, 4, 1, 5], [6, 2, 7, 3], [8]]  # streams have equally many lanes
     assert lanes.bundles([CONFIG] * 5, lanes=2) == [[0, 1], [2, 3], [4]]
     assert lanes.bundles([CONFIG] * 3, memory=1) == [[0], [1], [2]]
     assert lanes.bundles([]) == []
+
+
+@pytest.mark.slow
+def test_streams_of_other_seeds_and_lengths_are_trained_as_each_alone():
+    """The second stream ends two and a half batches before the first, and its seed is another."""
+    longer, shorter = digits(8 * BATCH + 3), digits(6 * BATCH - BATCH // 2)
+    own = {"optimizer.name": "nadam", "model.layer_1.dropout": 0.3}
+    configs = [configure(own | {"seed": seed}, widths) for widths in WIDTHS[:2] for seed in (1, 2)]
+    sets = [{"train": longer, "val": SETS["val"]}, {"train": shorter, "val": digits(50)}] * 2
+    bundle = lanes.train(configs, sets)
+    for lane in (1, 2):  # of each stream and of each width
+        assert_equal(bundle[lane], *lanes.train([configs[lane]], [sets[lane]]))
+
+
+@pytest.mark.slow
+def test_streams_of_one_length_are_those_of_keras():
+    configs = [configure(PLAIN | {"seed": seed}) for seed in (1, 2, 3)]
+    for config, found in zip(configs, train(configs, FEW), strict=True):
+        assert_equal(found, alone.train(config, FEW))
+
+
+def test_which_engine_trains_is_decided_by_the_configuration_alone():
+    def engine(*overrides):
+        return engines.resolve(compose(list(overrides))).training.engine
+
+    assert engine() == "keras"  # 1,222 scans, 10 epochs: not worth a compilation
+    assert engine("training.epochs=300") == "lanes"
+    assert engine("training.engine=lanes") == "lanes"
+    assert engine("training.epochs=300", "training.engine=keras") == "keras"
+    assert engine("training.epochs=300", "loss=dice") == engine("model=cnn", "training.engine=lanes") == "keras"
+
+
+def test_the_engines_know_the_rules_that_there_are():
+    assert set(engines.OPTIMIZERS) == set(updates.RULES)

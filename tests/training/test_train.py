@@ -1,10 +1,13 @@
 """Law 1: an epoch depends on configuration, seed and its number alone; and training is Keras' own training."""
 
+from itertools import pairwise
+
 import keras
 import numpy as np
 import pytest
 
 from digitexp.compose import compose
+from digitexp.config import change
 from digitexp.data.sets import load
 from digitexp.errors import TrainingError
 from digitexp.models import network
@@ -27,7 +30,7 @@ def trained(*overrides, **how):
     "overrides",
     [
         ["model.layer_1.dropout=0.5"],
-        ["model.layer_1.dropout=0.5", "optimizer.name=nadam"],
+        ["model.layer_1.dropout=0.5", "optimizer.name=nadam", "training.augmentation.preset=rotate_zoom_shift"],
         ["model=cnn", "model.conv_1.filters=4", "model.conv_2.filters=4", "model.conv_1.batch_normalization=true"],
     ],
 )
@@ -46,6 +49,19 @@ def test_what_was_trained_before_changes_nothing():
     trained("training.epochs=1", "seed=3")
     again, _ = trained("training.epochs=2", "model.layer_1.dropout=0.5")
     assert np.array_equal(weights(first), weights(again))
+
+
+def test_augmentation_trains_on_other_images_in_every_epoch():
+    overrides = ["training.epochs=2", "training.augmentation.preset=rotate_zoom_shift"]
+    augmented, _ = trained(*overrides)
+    unchanged, _ = trained(overrides[0])
+    assert not np.array_equal(weights(augmented), weights(unchanged))
+    config = compose([*SMALL, *overrides])
+    train_set = load(config.data)["train"]
+    images_of = module.images_by_epoch(config, train_set)
+    seen = [train_set.images, images_of(1).numpy(), images_of(2).numpy()]
+    assert not any(np.array_equal(one, other) for one, other in pairwise(seen))
+    assert np.array_equal(images_of(1), seen[1])
 
 
 def test_another_seed_is_another_run():
@@ -102,3 +118,24 @@ def test_predictions_do_not_depend_on_how_many_are_made_at_once(monkeypatch):
 def test_it_learns():
     _, state = trained("training.epochs=15", "data.limit=null")
     assert state.curves["val/accuracy"][-1] > 0.9
+
+
+def test_class_weights_are_those_of_keras_fit():
+    config = compose([*SMALL, "training.epochs=1", "training.class_weights=balanced", "data.balance=skewed"])
+    sets = load(config.data)
+    counts = np.bincount(sets["train"].labels)
+    weights_of = module.class_weights(sets["train"])
+    assert counts.max() > 4 * counts.min()
+    assert np.allclose(counts * weights_of, len(sets["train"]) / 10)  # all classes together weigh the same
+    ours, state = train(config, sets)
+    theirs = network.compile(config)
+    order = module._order(config.seed, 1, len(sets["train"]))
+    images, labels = sets["train"].images[order].astype("float32"), sets["train"].labels[order]
+    history = theirs.fit(images, np.eye(10, dtype="float32")[labels], sample_weight=weights_of[labels],
+                         batch_size=32, epochs=1, shuffle=False, verbose=0)  # fmt: skip
+    difference = np.linalg.norm(weights(ours) - weights(theirs)) / np.linalg.norm(weights(theirs))
+    assert difference < 1e-5
+    # Keras divides the loss of an epoch by the weights, we by the images.
+    assert state.curves["train/loss"][0] == pytest.approx(history.history["loss"][0], rel=0.1)
+    unweighted, _ = train(change(config, {"training.class_weights": "none"}), sets)
+    assert np.linalg.norm(weights(ours) - weights(unweighted)) / np.linalg.norm(weights(ours)) > 1e-3

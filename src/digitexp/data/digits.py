@@ -15,12 +15,13 @@ SIDE = 28  # pixels
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """`n` images with what is known of each; the order of the four arrays is the same.
+    """`n` images with what is known of each; the order of the arrays is the same.
 
     images   uint8 `(n, 28, 28)`, from 0 (background) to 255 (ink)
     labels   int64 `(n,)`, indices into `classes`
     classes  distinct names, in the order of a network's outputs
     origin   str `(n,)`: the source of each image
+    writers  int64 `(n,)`: who wrote each image, or None where that is not known
 
     Raises DataError when they are anything else.
     """
@@ -29,6 +30,7 @@ class Digits:
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     origin: NDArray[np.str_]
+    writers: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         images, labels, classes = self.images, self.labels, self.classes
@@ -47,13 +49,16 @@ class Digits:
             )
         if self.origin.dtype.kind != "U" or self.origin.shape != labels.shape:
             raise DataError(f"origin: found {_form(self.origin)}, allowed is str of shape {labels.shape}.")
+        if self.writers is not None and self.writers.shape != labels.shape:
+            raise DataError(f"writers: found {_form(self.writers)}, allowed is int64 of shape {labels.shape}.")
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Digits":
         """The images at `rows` (indices, or a mask `(n,)`), in that order, as a copy."""
-        return Digits(self.images[rows], self.labels[rows], self.classes, self.origin[rows])
+        writers = None if self.writers is None else self.writers[rows]
+        return Digits(self.images[rows], self.labels[rows], self.classes, self.origin[rows], writers)
 
     def digest(self) -> str:
         """SHA-256 (hex) of images, labels and classes, in their order: the identity of this set of images."""
@@ -64,7 +69,10 @@ class Digits:
 
 
 def concatenate(parts: Sequence[Digits]) -> Digits:
-    """All images of `parts`, one after the other. Raises DataError for no parts, or for parts of different classes."""
+    """All images of `parts`, one after the other. Their writers are dropped.
+
+    Raises DataError for no parts, or for parts of different classes.
+    """
     found = {part.classes for part in parts}
     if len(found) != 1:
         raise DataError(f"concatenate: found {len(found)} lists of classes in {len(parts)} parts, allowed is one.")

@@ -1,4 +1,4 @@
-"""Drawings that a person labelled, in the order in which they were drawn: csv files, folders of PNGs, or our own pen's.
+"""Drawings that a person labelled, in the order they were drawn: the store, csv files, folders of PNGs, or our own pen's.
 
 Importing this module costs NumPy only: counting and hashing drawings needs no other library.
 """
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitexp.data.digits import SIDE, Digits
-from digitexp.errors import DataError
+from digitexp.data.store import DrawingStore, decode
+from digitexp.errors import DataError, nearest
 from digitexp.settings import Drawn
 
 PEN_SEED = 3
@@ -21,7 +22,14 @@ PNG = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")  # how every PNG begins and ends
 
 
 def files(drawn: Drawn) -> tuple[Path, ...]:
-    """The files that the drawings are read from: two csv files, or PNGs in the order of drawing. Raises DataError."""
+    """The files that the drawings are read from: two csv files, PNGs in the order of drawing, or the store's own.
+
+    Raises DataError.
+    """
+    if drawn.source == "store":
+        store = _file("store", drawn.store)
+        log = Path(f"{store}-wal")  # what is not yet in the file itself
+        return (store, log) if log.exists() else (store,)
     if drawn.source == "csv":
         return _file("images", drawn.images), _file("labels", drawn.labels)
     return _pngs(drawn) if drawn.source == "folder" else ()
@@ -30,14 +38,19 @@ def files(drawn: Drawn) -> tuple[Path, ...]:
 def digests(drawn: Drawn) -> dict[str, str]:
     """SHA-256 (hex) of what the drawings are read from, by what it is; of a folder, one for all PNGs and their names.
 
+    Of a store, of the drawings with a label that are chosen: their order, roles, labels and rasters.
     Nothing for `synthetic`, which the settings and the code decide. Raises DataError.
     """
     if drawn.source == "csv":
         names = ("drawn images", "drawn labels")
         return {name: hashlib.sha256(_bytes(file)).hexdigest() for name, file in zip(names, files(drawn), strict=True)}
+    digest = hashlib.sha256()
+    if drawn.source == "store":
+        for role, label, png in _rasters(drawn):
+            digest.update(f"{role}\0{label}\0{len(png)}\0".encode() + png)
+        return {"drawn store": digest.hexdigest()}
     if drawn.source != "folder":
         return {}
-    digest = hashlib.sha256()
     for name, file in sorted((f"{file.parent.name}/{file.name}", file) for file in files(drawn)):
         raw = _bytes(file)
         digest.update(f"{name}\0{len(raw)}\0".encode() + raw)
@@ -48,38 +61,70 @@ def count(drawn: Drawn, classes: Sequence[str]) -> int:
     """How many drawings there are; csv files are read, and refused, all the same, PNGs are counted."""
     if drawn.source == "synthetic":
         return drawn.count
+    if drawn.source == "store":
+        return len(_stored(drawn, classes))
     return len(_read_csv(drawn, classes)[0]) if drawn.source == "csv" else len(files(drawn))
 
 
-def read(drawn: Drawn, classes: Sequence[str]) -> Digits:
-    """All drawings, in MNIST's geometry or only resized, of origin "drawn", or "synthetic" for our own pen's.
+def division(drawn: Drawn, classes: Sequence[str], found: int) -> tuple[int, int]:
+    """How many of `found` drawings, the first ones, may be trained on, and how many, the last ones, are scored.
 
-    csv     784 values from 0 (background) to 255 (ink) a row, no header; in the other file an index into `classes` a row
-    folder  PNGs of any size, light ink on a dark ground, each in a subfolder named as its class; drawn in the order of
+    The last `holdout` at most are scored; of a store, only those of sittings to be scored are, whatever `holdout` says, and
+    the others are all to train on.
+    """
+    if drawn.source != "store":
+        scored = min(drawn.holdout, found)
+        return found - scored, scored
+    to_score = sum(role == "score" for role, _, _ in _stored(drawn, classes))
+    return found - to_score, min(drawn.holdout, to_score)
+
+
+def notes(drawn: Drawn, classes: Sequence[str]) -> list[str]:
+    """What to know of the drawings of a store before training with them, a sentence each. Raises DataError."""
+    if drawn.source != "store":
+        return []
+    with DrawingStore(_file("store", drawn.store), create=False) as store:
+        recognisers = store.recognisers()
+    found = []
+    left_out = len(_rasters(drawn)) - len(_stored(drawn, classes))
+    if left_out:
+        found.append(f"{left_out} drawings are labelled with a class that is not in data.classes and are left out")
+    if drawn.recognised_by is None and len(recognisers) > 1:
+        told = ", ".join(f"{missed} of {count} by {model}" for model, (count, missed) in recognisers.items())
+        found.append(f"the drawings to train on were misread by several networks ({told}): those that the network to be "
+                     "improved misread help it most; data.drawn.recognised_by=NAME takes only them")  # fmt: skip
+    return found
+
+
+def read(drawn: Drawn, classes: Sequence[str]) -> Digits:
+    """All drawings, light on dark and as `data.drawn.geometry` says, of origin "drawn", or "synthetic" for our own pen's.
+
+    csv     784 values from 0 (background) to 255 (ink) a row, or the reverse, no header; in the other file an index into
+            `classes` a row
+    store   drawings with a label in `classes`: first those of sittings to train on, then those of sittings to score
+    folder  PNGs of any size, light on dark or dark on light, each in a subfolder named as its class; drawn in the order of
             their file names, 2.png before 10.png, over all subfolders; other files are passed over
 
     Raises DataError, naming file, row and column, for anything else.
     """
+    from digitexp.data.geometry import normalise
+
     if drawn.source == "synthetic":
         from digitexp.data.pen import draw
 
         pen = draw(drawn.count, PEN_SEED)
         images, labels, origin = list(pen.images), pen.labels, "synthetic"
     else:
-        images, labels = _read_csv(drawn, classes) if drawn.source == "csv" else _read_folder(drawn, classes)
+        images, labels = rasters(drawn, classes)
         origin = "drawn"
-    fitted = np.stack([_fit(image, drawn.geometry) for image in images])
+    light = True if drawn.source == "store" else None  # the page's own rasters: ink may fill their edges
+    fitted = np.stack([normalise(image, drawn.geometry, drawn.stroke_width, light) for image in images])
     return Digits(fitted, labels, tuple(classes), np.full(len(labels), origin))
 
 
-def _fit(image: NDArray[np.uint8], geometry: str) -> NDArray[np.uint8]:
-    import cv2
-
-    from digitexp.data.geometry import normalise
-
-    if geometry == "mnist":
-        return normalise(image)
-    return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+def rasters(drawn: Drawn, classes: Sequence[str]) -> tuple[list[NDArray[np.uint8]], NDArray[np.int64]]:
+    """Images (h, w) of any sizes, as they were drawn, and labels (n,), of all but our own pen's. Raises DataError."""
+    return {"csv": _read_csv, "folder": _read_folder, "store": _read_store}[drawn.source](drawn, classes)
 
 
 def _read_csv(drawn: Drawn, classes: Sequence[str]) -> tuple[list[NDArray[np.uint8]], NDArray[np.int64]]:
@@ -136,6 +181,35 @@ def _read_folder(drawn: Drawn, classes: Sequence[str]) -> tuple[list[NDArray[np.
     return [_png(file) for file in found], np.array([index[file.parent.name] for file in found], np.int64)
 
 
+def _read_store(drawn: Drawn, classes: Sequence[str]) -> tuple[list[NDArray[np.uint8]], NDArray[np.int64]]:
+    index = {name: label for label, name in enumerate(classes)}
+    found = _stored(drawn, classes)
+    return [decode(png) for _, _, png in found], np.array([index[label] for _, label, _ in found], np.int64)
+
+
+def _stored(drawn: Drawn, classes: Sequence[str]) -> list[tuple[str, str, bytes]]:
+    """Role, label and PNG of the drawings of a store whose label is a class. Raises DataError when there are none."""
+    found = [row for row in _rasters(drawn) if row[1] in classes]
+    if not any(role == "train" for role, _, _ in found) and drawn.recognised_by is not None:
+        with DrawingStore(_file("store", drawn.store), create=False) as store:
+            names = store.recognisers()
+        told = f"its drawings to train on were recognised by {', '.join(names)}" if names else "it has none to train on"
+        raise DataError(f"data.drawn.recognised_by={drawn.recognised_by}: {drawn.store} has no drawing to train on that "
+                        f"this network misread; {told}.{nearest(drawn.recognised_by, names)}")  # fmt: skip
+    if not found:
+        where = f"data.drawn.store={drawn.store}"
+        raise DataError(f"{where}: found no drawing with a label; type digitexp draw to make some.")
+    if drawn.holdout and not any(role == "score" for role, _, _ in found):
+        raise DataError(f"data.drawn.store={drawn.store}: found no drawing to score; draw some in a sitting of "
+                        "draw.role=score, or type data.drawn.holdout=0 to score none.")  # fmt: skip
+    return found
+
+
+def _rasters(drawn: Drawn) -> list[tuple[str, str, bytes]]:
+    with DrawingStore(_file("store", drawn.store), create=False) as store:
+        return store.rasters(drawn.recognised_by)
+
+
 def _png(file: Path) -> NDArray[np.uint8]:
     import cv2
 
@@ -144,8 +218,6 @@ def _png(file: Path) -> NDArray[np.uint8]:
     image: Any = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE) if whole else None
     if image is None:
         raise DataError(f"{file}: found no PNG image, or one cut short.")
-    if np.median(image) > 127:
-        raise DataError(f"{file}: found a light ground, allowed is light ink on a dark ground; invert it.")
     return image
 
 

@@ -8,26 +8,63 @@ from numpy.typing import NDArray
 from digitexp.data.digits import SIDE, Digits
 from digitexp.errors import DataError
 
-
-def leaked(scored: Digits, seen: Digits) -> NDArray[np.bool_]:
-    """Which images of `scored` are also in `seen`, pixel by pixel, whatever their labels: bool `(n,)`."""
-    known = set(_pixels(seen))  # Python hashes the bytes, and compares those of equal hash
-    return np.fromiter((image in known for image in _pixels(scored)), bool, len(scored))
+CLEAN = "_clean"  # ends the name of the part of a set that was not seen before
 
 
-def refuse(sets: Mapping[str, Digits]) -> None:
+def leaked(scored: Digits, seen: Digits, near: bool = False) -> NDArray[np.bool_]:
+    """Which images of `scored` are also in `seen`, pixel by pixel, whatever their labels: bool `(n,)`.
+
+    `near`: or would be if they were moved by one pixel, to a side or to a corner.
+    """
+    known = set(_pixels(seen.images))  # Python hashes the bytes, and compares those of equal hash
+    found = np.zeros(len(scored), bool)
+    for down, right in [(down, right) for down in (0, -1, 1) for right in (0, -1, 1)] if near else [(0, 0)]:
+        moved = _pixels(_move(scored.images, down, right))
+        found |= np.fromiter((image in known for image in moved), bool, len(scored))
+    return found
+
+
+def refuse(sets: Mapping[str, Digits], near: bool = False) -> None:
     """Raise DataError where an image of one set is in a set that is used before it: "train", then "val", then the rest."""
-    for before in ("train", "val"):
-        for name, scored in sets.items():
-            if before not in sets or name in ("train", before):
-                continue
-            if count := int(leaked(scored, sets[before]).sum()):
-                raise DataError(
-                    f"data: found {count:,} of the {len(scored):,} images of {name} in {before} too; allowed is none, "
-                    f"since their score would flatter. Take them out of one, or type data.allow_leakage=true."
-                )
+    for name, before in _pairs(sets):
+        scored = sets[name]
+        if count := int(leaked(scored, sets[before], near).sum()):
+            alike = ", or moved by one pixel" if near else ""
+            raise DataError(
+                f"data: found {count:,} of the {len(scored):,} images of {name} in {before} too{alike}; allowed is none, "
+                f"since their score would flatter. To take them out of {before}, type data.remove_leakage=true; to score "
+                "them all the same, type data.allow_leakage=true."
+            )
 
 
-def _pixels(digits: Digits) -> list[bytes]:
-    flat = np.ascontiguousarray(digits.images).reshape(len(digits), SIDE * SIDE)
+def remove(sets: Mapping[str, Digits], near: bool = False) -> dict[str, Digits]:
+    """The sets without the images of "train" and "val" that are scored later: `refuse` finds nothing in them."""
+    kept = dict(sets)
+    for name, before in _pairs(sets):
+        kept[before] = kept[before].take(~leaked(kept[before], kept[name], near))
+    return kept
+
+
+def clean(sets: Mapping[str, Digits], near: bool = False) -> dict[str, Digits]:
+    """By "{name}_clean", what `refuse` would let pass of each set that it would refuse, unless that is nothing."""
+    fresh: dict[str, NDArray[np.bool_]] = {}
+    for name, before in _pairs(sets):
+        fresh[name] = fresh.get(name, True) & ~leaked(sets[name], sets[before], near)
+    return {f"{name}{CLEAN}": sets[name].take(mask) for name, mask in fresh.items() if mask.any() and not mask.all()}
+
+
+def _pairs(sets: Mapping[str, Digits]) -> list[tuple[str, str]]:
+    """Every set, with each set that is used before it."""
+    first = [name for name in ("train", "val") if name in sets]
+    return [(name, before) for before in first for name in sets if name not in ("train", before)]
+
+
+def _move(images: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:
+    """Images `(n, 28, 28)` moved by at most one pixel; what leaves the field is lost."""
+    framed = np.pad(images, ((0, 0), (1, 1), (1, 1))) if down or right else images
+    return framed[:, 1 - down :, 1 - right :][:, :SIDE, :SIDE] if down or right else images
+
+
+def _pixels(images: NDArray[np.uint8]) -> list[bytes]:
+    flat = np.ascontiguousarray(images).reshape(len(images), SIDE * SIDE)
     return flat.view(f"V{SIDE * SIDE}").ravel().tolist()

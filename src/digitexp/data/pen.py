@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitexp.data.digits import SIDE, Digits
-from digitexp.data.sources import CLASSES
+from digitexp.data.mnist import CLASSES
 
 Points = NDArray[Any]  # points x, y: `(n, 2)`
 CANVAS = 60  # pixels
@@ -91,17 +91,25 @@ def draw(count: int, seed: int) -> Digits:
 
 def write(digit: int, hand: np.random.Generator) -> NDArray[np.uint8]:
     """One digit on a canvas: uint8 `(60, 60)`, 255 where the pen was."""
+    width, paths = trace(digit, hand)
+    canvas = np.zeros((CANVAS, CANVAS), np.uint8)
+    for path in paths:
+        cv2.polylines(canvas, [np.rint(path).astype(np.int32)], False, 255, width)  # a mouse knows whole pixels
+    return canvas
+
+
+def trace(digit: int, hand: np.random.Generator) -> tuple[int, list[Points]]:
+    """The pen's width, and the path of each stroke of one digit, in pixels of the canvas; some may lead outside of it."""
     forms = _forms()[digit]
     strokes = forms[hand.integers(len(forms))]
     warp, place = _warp(hand), _place(hand)
     width = int(hand.integers(4, 8))  # pixels
-    canvas = np.zeros((CANVAS, CANVAS), np.uint8)
+    paths = []
     for stroke in strokes:
         slip = hand.normal(0, 0.015, 2) * (len(strokes) > 1)  # the pen was lifted
         path = place(warp(_shorten(stroke, hand) + slip))
-        pixels = np.rint(path + hand.normal(0, 0.35, path.shape)).astype(np.int32)  # a mouse knows whole pixels
-        cv2.polylines(canvas, [pixels], False, 255, width)
-    return canvas
+        paths.append(path + hand.normal(0, 0.35, path.shape))
+    return width, paths
 
 
 def _warp(hand: np.random.Generator) -> Callable[[Points], Points]:

@@ -3,32 +3,47 @@
 import math
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from digitexp.data import drawings, leakage
 from digitexp.data.digits import Digits, concatenate
-from digitexp.data.sources import SCANS, mnist_size, read_digits, read_mnist, source_files
-from digitexp.data.splits import limit, split
+from digitexp.data.mnist import downloaded, mnist_size, read_writers
+from digitexp.data.sources import SCANS, path_of, read, source_files
+from digitexp.data.splits import fold, limit, rebalance, split, split_by_writer
 from digitexp.errors import DataError
-from digitexp.settings import Data, Drawn
+from digitexp.settings import KAGGLE, Data, Drawn
+
+DRAWN = ("drawn", "synthetic")  # origins of drawings
 
 
 def load(data: Data) -> dict[str, Digits]:
-    """The sets "train", "val" (where `data.validation` is not 0), "test", and "drawn" (where there are drawings to score).
+    """The sets "train" and those of `data.evaluation_sets`: "val", "test", "kaggle" or "kaggle_stand_in", "drawn".
 
     `data.limit` is a number of images for training and validation together; the test set is always whole. The first
-    `data.manual_labels` drawings are added to "train" and the last `data.drawn.holdout` are "drawn"; the limit does not
-    touch them. No image is in two of the sets, unless `data.allow_leakage` is set. The arrays are read-only, since the
-    last few answers are kept for the next runs. Raises DataError.
+    `data.manual_labels` drawings are added to "train" and the last `data.drawn.holdout` are "drawn"; limit and balance do
+    not touch them. No image is in two of the sets; or, where `data.allow_leakage` is set, the rest of each set is there
+    too, as "test_clean" and so on. The arrays are read-only, since the last few answers are kept for the next runs.
+    Raises DataError.
     """
-    if len(data.classes) != 10:
-        raise DataError(f"data.classes: found {len(data.classes)} names, allowed with data={data.name} are 10.")
+    if len(data.classes) < 10:
+        raise DataError(f"data.classes: found {len(data.classes)} names, allowed with data={data.name} are 10 or more.")
     return dict(_load(_request(data, data)))
 
 
 def size(data: Data) -> int:
-    """How many images `load(data)["train"]` holds, without scikit-learn; the files are read, and refused, all the same."""
+    """How many images `load(data)["train"]` holds; the files are read, and refused, all the same, but none is downloaded.
+
+    Told without scikit-learn for one source that is divided in the plain way.
+    """
+    plain = (
+        data.sources in (("digits",), ("mnist",))
+        and (data.split, data.folds, data.balance) == ("stratified", None, "natural")
+        and (data.allow_leakage or not data.remove_leakage)
+    )
+    if not plain and all(path_of(data, name) or name == "digits" or downloaded() for name in data.sources):
+        return len(load(data)["train"])
     images = SCANS - math.ceil(SCANS * (data.test or 0)) if data.name == "digits" else _pool_size(data.path)
     images = min(images, data.limit or images)
     if data.drawn.source != "none":
@@ -58,7 +73,8 @@ def _request(data: Data, settings: object) -> _Request:
 @lru_cache(maxsize=4)
 def _load(request: _Request) -> dict[str, Digits]:
     data = request.data
-    alone = replace(data, manual_labels=0, drawn=Drawn(source="none"))
+    alone = replace(data, manual_labels=0, drawn=Drawn(source="none"), balance="natural",
+                    allow_leakage=False, remove_leakage=False, near_duplicates=False)  # fmt: skip
     sets = dict(_bundled(_request(alone, alone)))
     if data.drawn.source != "none":
         drawn = _drawings(_request(data, (data.drawn, data.classes)))
@@ -68,9 +84,20 @@ def _load(request: _Request) -> dict[str, Digits]:
             sets["train"] = concatenate([sets["train"], drawn.take(rows[: data.manual_labels])])
         if scored:
             sets["drawn"] = drawn.take(rows[-scored:])
-    if not data.allow_leakage:
-        leakage.refuse(sets)
+    if data.remove_leakage and not data.allow_leakage:
+        sets = leakage.remove(sets, data.near_duplicates)
+    if data.balance != "natural":
+        sets["train"] = _rebalance(sets["train"], data)
+    if data.allow_leakage:
+        sets |= leakage.clean(sets, data.near_duplicates)
+    else:
+        leakage.refuse(sets, data.near_duplicates)
     return {name: _freeze(part) for name, part in sets.items()}
+
+
+def _rebalance(train: Digits, data: Data) -> Digits:
+    drawn = np.isin(train.origin, DRAWN)
+    return concatenate([rebalance(train.take(~drawn), data.balance, data.split_seed), train.take(drawn)])
 
 
 @lru_cache(maxsize=2)
@@ -85,11 +112,11 @@ def _count(request: _Request) -> int:
 
 def _require_drawings(data: Data, found: int) -> int:
     """How many drawings are scored. Raises DataError when fewer are left than `data.manual_labels` asks for."""
-    scored = min(data.drawn.holdout, found)
-    if data.manual_labels > found - scored:
+    free, scored = drawings.division(data.drawn, data.classes, found)
+    if data.manual_labels > free:
         raise DataError(
-            f"data.manual_labels={data.manual_labels}: found {found} drawings, of which the last {scored} are scored "
-            f"(data.drawn.holdout={data.drawn.holdout}); allowed are 0 to {found - scored}."
+            f"data.manual_labels={data.manual_labels}: found {found} drawings, of which the last {found - free} are scored "
+            f"(data.drawn.holdout={data.drawn.holdout}); allowed are 0 to {free}."
         )
     return scored
 
@@ -98,18 +125,35 @@ def _require_drawings(data: Data, found: int) -> int:
 def _bundled(request: _Request) -> dict[str, Digits]:
     """The sets without drawings."""
     data = request.data
-    if data.name == "digits":
-        pool, test = split(read_digits(), data.test or 0.0, data.split_seed)
-    else:
-        pool, test = read_mnist(data.path)
+    pool, own = read(data, data.name)
+    scored = {} if own is None else {"test" if data.name == "mnist" else data.name: own}
+    if "test" not in scored:
+        pool, test = split(pool, data.test or 0.0, data.split_seed)
+        scored = {"test": test, **scored}
+    if data.split == "writer":
+        pool = replace(pool, writers=read_writers(Path(data.writers or "").expanduser(), len(pool)))
+    if data.also.name != "none":
+        more, also_scored = read(data, data.also.name)
+        pool = concatenate([pool, more])
+        if data.also.name in KAGGLE and also_scored is not None:
+            scored[data.also.name] = also_scored
     if data.limit is not None:
         pool = limit(pool, data.limit, data.split_seed)
-    train, val = split(pool, data.validation, data.split_seed)
-    sets = {"train": train, "val": val, "test": test} if data.validation else {"train": train, "test": test}
+    train, val = _hold_out(pool, data)
+    sets = {"train": train, **({"val": val} if len(val) else {}), **scored}
     return {name: replace(part, classes=tuple(data.classes)) for name, part in sets.items()}
 
 
+def _hold_out(pool: Digits, data: Data) -> tuple[Digits, Digits]:
+    """What is trained on, and what is chosen by."""
+    by_writer = data.split == "writer"
+    if data.folds:
+        return fold(pool, data.folds, data.fold, data.split_seed, by_writer)
+    return (split_by_writer if by_writer else split)(pool, data.validation, data.split_seed)
+
+
 def _freeze(digits: Digits) -> Digits:
-    for array in (digits.images, digits.labels, digits.origin):
-        array.setflags(write=False)
+    for array in (digits.images, digits.labels, digits.origin, digits.writers):
+        if array is not None:
+            array.setflags(write=False)
     return digits

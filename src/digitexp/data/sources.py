@@ -1,59 +1,62 @@
-"""Where images come from: the scans that scikit-learn carries, and MNIST as a file, from Keras' cache or by download.
+"""Where images come from: scikit-learn's scans, Kaggle's files, and MNIST as a file, from Keras' cache or by download.
 
 Importing this module costs NumPy only: finding and hashing the files of a source needs no library.
 """
 
-import gzip
 import hashlib
-import os
-import sys
-import zipfile
-import zlib
-from contextlib import redirect_stdout
 from importlib.util import find_spec
-from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from digitexp.data import drawings
+from digitexp.data import drawings, kaggle
 from digitexp.data.digits import Digits
+from digitexp.data.mnist import CLASSES, KERAS_SHA256, mnist_files, read_mnist
 from digitexp.errors import DataError
-from digitexp.settings import Data
+from digitexp.settings import SOURCES, Data
 
-CLASSES = tuple("0123456789")
-MNIST_IMAGES = 60_000  # to train on
 SCANS = 1797  # images that scikit-learn carries
-
-# The arrays of mnist.npz, and the IDX files that hold the same (LeCun, Cortes and Burges, 1998).
-IDX_FILES = {
-    "x_train": "train-images-idx3-ubyte",
-    "y_train": "train-labels-idx1-ubyte",
-    "x_test": "t10k-images-idx3-ubyte",
-    "y_test": "t10k-labels-idx1-ubyte",
-}
-
-# What Keras accepts as a download: the digest is known before the file is here, and stays the same afterwards.
-KERAS_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 
 def source_files(data: Data) -> tuple[Path, ...]:
-    """The files that a source and its drawings are read from; none for MNIST when Keras has yet to download it.
+    """The files that the sources and their drawings are read from; none for MNIST when Keras has yet to download it.
 
     Raises DataError for an unknown source, a missing path, and a folder without the files.
     """
-    return _bundled_files(data) + drawings.files(data.drawn)
+    files = [file for name in data.sources for file in _bundled_files(data, name)]
+    return (*files, *_writer_files(data), *drawings.files(data.drawn))
 
 
 def source_digests(data: Data) -> dict[str, str]:
     """SHA-256 (hex) of the bytes of each source file, by its name, and of the drawings. Raises DataError."""
-    if data.name == "digits":
-        found = {"scikit-learn digits": _sha256(_scans())}
-    else:
-        found = {file.name: _sha256(file) for file in _bundled_files(data)} or {"mnist.npz": KERAS_SHA256}
+    found: dict[str, str] = {}
+    for name, prefix in zip(data.sources, ("", "also "), strict=False):
+        files = {file.name: _sha256(file) for file in _bundled_files(data, name)} or {"mnist.npz": KERAS_SHA256}
+        files = {"scikit-learn digits": files.popitem()[1]} if name == "digits" else files
+        found |= {f"{prefix}{file}": digest for file, digest in files.items()}
+    for file in _writer_files(data):
+        found["writers"] = _sha256(file)
     return found | drawings.digests(data.drawn)
+
+
+def read(data: Data, name: str) -> tuple[Digits, Digits | None]:
+    """The source `name` of `data`: its images to train on, and those that it brings to be scored, where it does."""
+    path = path_of(data, name)
+    if name == "digits":
+        return read_digits(), None
+    if name == "mnist":
+        return read_mnist(path)
+    if name == "kaggle_stand_in":
+        return kaggle.stand_in(*read_mnist(path))
+    folder = _kaggle_files(data, path)[0].parent
+    labels = data.test_labels
+    return kaggle.read_train(folder), kaggle.read_test(folder, Path(labels).expanduser()) if labels else None
+
+
+def path_of(data: Data, name: str) -> str | None:
+    """Where the source `name` of `data` lies; a stand-in beside MNIST is made from the same file, unless it has its own."""
+    own = data.path if name == data.name else data.also.path
+    return data.path if own is None and {"mnist", "kaggle_stand_in"} == set(data.sources) else own
 
 
 def read_digits() -> Digits:
@@ -68,34 +71,37 @@ def read_digits() -> Digits:
     return Digits(images, labels.astype(np.int64), CLASSES, np.full(len(labels), "digits"))
 
 
-def read_mnist(path: str | None = None) -> tuple[Digits, Digits]:
-    """MNIST's training and test set (60,000 and 10,000 images), or any part of them in the same form.
-
-    `path` is a mnist.npz, or a folder with it or with the four IDX files, gzipped or not; None is Keras' cache, else
-    its download. Raises DataError for files that are missing, broken or foreign, and when the download fails.
-    """
-    files = _mnist_files(path)
-    if not files:
-        arrays = _download()
-    elif len(files) == 1:
-        arrays = _read_npz(files[0])
-    else:
-        arrays = {name: _read_idx(file) for name, file in zip(IDX_FILES, files, strict=True)}
-    where = "MNIST from Keras" if not files else str(files[0] if len(files) == 1 else files[0].parent)
-    return _digits(arrays, "train", where), _digits(arrays, "test", where)
-
-
-def _bundled_files(data: Data) -> tuple[Path, ...]:
-    if data.name == "digits":
+def _bundled_files(data: Data, name: str) -> tuple[Path, ...]:
+    path = path_of(data, name)
+    if name == "digits":
         return (_scans(),)
-    if data.name == "mnist":
-        return _mnist_files(data.path)
-    raise DataError(f"data.name={data.name}: no such source; allowed are digits, mnist.")
+    if name in ("mnist", "kaggle_stand_in"):
+        return mnist_files(path)
+    if name == "kaggle":
+        return _kaggle_files(data, path)
+    raise DataError(f"data.name={name}: no such source; allowed are {', '.join(SOURCES)}.")
 
 
-def mnist_size(path: str | None = None) -> int:
-    """How many images `read_mnist(path)` has to train on; reads the files, but starts no download."""
-    return len(read_mnist(path)[0]) if _mnist_files(path) else MNIST_IMAGES
+def _kaggle_files(data: Data, path: str | None) -> tuple[Path, ...]:
+    """train.csv; where its labels are known, test.csv and their file too."""
+    folder = Path(path or "").expanduser()
+    files = [folder / kaggle.TRAIN]
+    if data.test_labels:
+        files += [folder / kaggle.TEST, Path(data.test_labels).expanduser()]
+    for file in files:
+        if not file.is_file():
+            raise DataError(f"{file}: no such file; data=kaggle reads {kaggle.TRAIN} and {kaggle.TEST} of a folder, and the "
+                            "labels of the latter from data.test_labels=FILE.")  # fmt: skip
+    return tuple(files)
+
+
+def _writer_files(data: Data) -> tuple[Path, ...]:
+    if data.split != "writer":
+        return ()
+    file = Path(data.writers or "").expanduser()
+    if not file.is_file():
+        raise DataError(f"data.writers={data.writers}: no such file.")
+    return (file,)
 
 
 def _scans() -> Path:
@@ -105,99 +111,9 @@ def _scans() -> Path:
     return Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
 
 
-def _mnist_files(path: str | None) -> tuple[Path, ...]:
-    """One npz, or the four IDX files in the order of `IDX_FILES`, or nothing."""
-    if path is None:
-        cached = _keras_cache()
-        return (cached,) if cached.is_file() else ()
-    place = Path(path).expanduser()
-    if not place.exists():
-        raise DataError(f"data.path={path}: no such file or folder.")
-    if not place.is_dir():
-        return (place,)
-    if (place / "mnist.npz").is_file():
-        return (place / "mnist.npz",)
-    found = {name: _idx_file(place, name) for name in IDX_FILES.values()}
-    missing = [name for name, file in found.items() if file is None]
-    if missing:
-        raise DataError(f"data.path={path}: found neither mnist.npz nor {', '.join(missing)} (or .gz) in this folder.")
-    return tuple(file for file in found.values() if file is not None)
-
-
-def _idx_file(folder: Path, name: str) -> Path | None:
-    spellings = (name, name.replace("-idx", ".idx"))
-    candidates = (folder / (spelling + ending) for ending in ("", ".gz") for spelling in spellings)
-    return next((file for file in candidates if file.is_file()), None)
-
-
-def _keras_cache() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets" / "mnist.npz"
-
-
 def _sha256(file: Path) -> str:
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror}.") from error
-
-
-def _read_npz(file: Path) -> dict[str, NDArray[Any]]:
-    try:
-        if not zipfile.is_zipfile(file):
-            raise DataError(
-                f"{file}: found no .npz archive, or one cut short; allowed is a whole"
-                " mnist.npz, or the folder of the four IDX files."
-            )
-        with np.load(file, allow_pickle=False) as archive:
-            missing = [name for name in IDX_FILES if name not in archive]
-            if missing:
-                raise DataError(f"{file}: found no {', '.join(missing)}; allowed are the arrays {', '.join(IDX_FILES)}.")
-            return {name: archive[name] for name in IDX_FILES}
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{file}: cannot be read as .npz: {error}") from error
-
-
-def _read_idx(file: Path) -> NDArray[np.uint8]:
-    """Bytes 0, 0, 8 (for uint8) and the number of dimensions; each size as four bytes, big end first; the values."""
-    dimensions = 3 if "images" in file.name else 1
-    try:
-        raw = file.read_bytes()
-        # By content: a file may have been unpacked without losing its .gz.
-        raw = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{file}: cannot be read: {error}") from error
-    magic, start = bytes((0, 0, 8, dimensions)), 4 + 4 * dimensions
-    if raw[:4] != magic:
-        raise DataError(f"{file}: found the magic number {raw[:4].hex() or 'none'}, allowed is {magic.hex()}.")
-    shape = [int.from_bytes(raw[at : at + 4], "big") for at in range(4, start, 4)]
-    if len(raw) != start + prod(shape):
-        raise DataError(f"{file}: found {len(raw)} bytes, its header allows {start + prod(shape)}.")
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
-
-
-def _download() -> dict[str, NDArray[Any]]:
-    try:
-        from keras.datasets import mnist
-
-        with redirect_stdout(sys.stderr):  # its progress bar
-            (x_train, y_train), (x_test, y_test) = mnist.load_data()
-    except Exception as error:  # Keras raises no narrower class when the network fails
-        raise DataError(
-            f"data=mnist: found no {_keras_cache()}, and Keras' download failed ({error}); put mnist.npz there, or name"
-            " it, or a folder with the four IDX files, by data.path=FILE, or use data=digits, which needs no download."
-        ) from error
-    return dict(zip(IDX_FILES, (x_train, y_train, x_test, y_test), strict=True))
-
-
-def _digits(arrays: dict[str, NDArray[Any]], part: str, where: str) -> Digits:
-    """The arrays of "train" or "test" as Digits."""
-    images, labels = np.asarray(arrays[f"x_{part}"]), np.asarray(arrays[f"y_{part}"])
-    try:
-        if labels.dtype.kind not in "iu":
-            raise DataError(f"labels: found {labels.dtype}, allowed are whole numbers.")
-        if images.shape[:1] == (0,):
-            raise DataError("images: found none, allowed is 1 or more.")
-        return Digits(images, labels.astype(np.int64), CLASSES, np.full(labels.shape, "mnist"))
-    except DataError as error:
-        raise DataError(f"{where}: x_{part}, y_{part}: {error}") from error

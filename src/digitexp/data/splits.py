@@ -1,4 +1,4 @@
-"""Parts of a set of images in which every class keeps its share, to within one image."""
+"""Parts of a set of images: with every class at its share, by writer, in folds; and parts with other shares."""
 
 from typing import Any
 
@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from digitexp.data.digits import Digits
 from digitexp.errors import DataError
+
+SKEW = 100  # how many times the first class of a skewed part is as frequent as the last
 
 
 def split(digits: Digits, fraction: float, seed: int) -> tuple[Digits, Digits]:
@@ -28,6 +30,59 @@ def split(digits: Digits, fraction: float, seed: int) -> tuple[Digits, Digits]:
     for side in (rest, part):
         _require_every_class(digits, side, f"to hold out {fraction:g} of each class")
     return digits.take(np.sort(rest)), digits.take(np.sort(part))
+
+
+def split_by_writer(digits: Digits, fraction: float, seed: int) -> tuple[Digits, Digits]:
+    """The same by writer: random writers with all of their images, until these are `fraction` of all or more.
+
+    So the part is seldom exactly `fraction`, and its classes have only about their shares. Raises DataError as `split`.
+    """
+    assert digits.writers is not None
+    if fraction == 0:
+        return digits, digits.take(np.arange(0))
+    writers, counts = np.unique(digits.writers, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(writers))
+    needed = int(np.searchsorted(counts[order].cumsum(), fraction * len(digits) - 1e-9)) + 1
+    held = np.isin(digits.writers, writers[order[:needed]])
+    for side in (~held, held):
+        _require_every_class(digits, np.flatnonzero(side), f"to hold out {fraction:g} of the writers")
+    return digits.take(~held), digits.take(held)
+
+
+def fold(digits: Digits, folds: int, number: int, seed: int, by_writer: bool = False) -> tuple[Digits, Digits]:
+    """Divide into the rest and fold `number` (from 1) of `folds`; the folds of one seed are a partition.
+
+    Every class has its share of each; `by_writer`, about its share, and all images of a writer are in one fold.
+    Raises DataError when a class or the writers are too few.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    fewest = len(np.unique(np.array(digits.writers))) if by_writer else np.bincount(digits.labels).min()
+    if fewest < folds:
+        raise DataError(f"data.folds={folds}: found {fewest} {'writers' if by_writer else 'images of the rarest class'}, "
+                        f"allowed are 2 to {fewest} folds.")  # fmt: skip
+    kind = StratifiedGroupKFold if by_writer else StratifiedKFold
+    divided = kind(folds, shuffle=True, random_state=seed).split(digits.images[:, 0, 0], digits.labels, digits.writers)
+    rest, part = list(divided)[number - 1]
+    return digits.take(rest), digits.take(part)
+
+
+def rebalance(digits: Digits, how: str, seed: int) -> Digits:
+    """A random part in which the classes are "skewed" or "balanced", in the given order.
+
+    Skewed: each class is rarer than the one before by the same factor, the first as frequent as the rarest was, the last a
+    hundredth of it (a long tail, Cui et al. 2019). Balanced: as many images in all, equally many of each class; so that
+    balance alone tells the two apart. Raises DataError when there is a class without images.
+    """
+    present = np.bincount(digits.labels, minlength=len(digits.classes))
+    if not present.all():
+        raise _too_few(digits, f"to be {how}")
+    counts = np.maximum(1, np.rint(present.min() * SKEW ** -np.linspace(0, 1, len(present)))).astype(int)
+    if how == "balanced":
+        counts = np.full(len(counts), counts.sum() // len(counts))
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(np.flatnonzero(digits.labels == label)) for label in range(len(counts))]
+    return digits.take(np.sort(np.concatenate([order[:count] for order, count in zip(orders, counts, strict=True)])))
 
 
 def limit(digits: Digits, n: int, seed: int) -> Digits:

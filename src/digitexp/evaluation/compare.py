@@ -28,7 +28,7 @@ def interval(hits: Setting, confidence: float = 0.95) -> Interval:
 
     Runs that read everything right (or wrong) show no spread to resample: Wilson as well, as if of one run.
     """
-    runs = _stack(hits)
+    runs = stack(hits)
     if len(runs) == 1 or runs.all() or not runs.any():
         return wilson(int(runs[0].sum()), runs.shape[1], confidence)
     return bootstrap(hits, confidence)
@@ -42,12 +42,20 @@ def wilson(correct: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(float(found.low), float(found.high))
 
 
+def score(share: float, n: float, confidence: float = 0.95) -> Interval:
+    """Wilson's interval of a share of `n` things, neither of which need be whole."""
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
+    return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+
+
 def bootstrap(hits: Setting, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
     """Percentile interval of the mean accuracy, from seeds and images drawn anew (the pigeonhole bootstrap, Owen 2007).
 
     All seeds of a resample meet the same images. With two or three seeds it says too little about how far seeds differ.
     """
-    runs = _stack(hits)
+    runs = stack(hits)
     seeds, images = runs.shape
     # Images that the same seeds read right are alike: drawing how often each kind occurs is drawing images, but fast.
     kinds, counts = np.unique(runs, axis=1, return_counts=True)
@@ -80,7 +88,7 @@ def paired(a: Setting, b: Setting) -> float:
 
     Sequences of different lengths: ValueError.
     """
-    first, second = _stack(a), _stack(b)
+    first, second = stack(a), stack(b)
     if first.shape != second.shape:
         raise ValueError(
             "two settings are compared on the same seeds and images, found "
@@ -93,21 +101,58 @@ def paired(a: Setting, b: Setting) -> float:
     return _crossed(difference)
 
 
-def _crossed(difference: NDArray[np.float64]) -> float:
-    """Two-sided p-value that the mean of a table `(seeds, images)` is not 0, rows and columns both random."""
+class Components(NamedTuple):
+    """The variances of a difference between two settings: of one image, of one seed, and of what neither explains."""
+
+    images: float
+    seeds: float
+    rest: float
+
+
+def components(difference: NDArray[np.float64]) -> Components:
+    """The variance components of a table `(seeds, images)` of two or more each, negative ones set to 0."""
     seeds, images = difference.shape
     mean, of_seed, of_image = difference.mean(), difference.mean(axis=1), difference.mean(axis=0)
-    rest = difference - of_seed[:, None] - of_image + mean
-    squares = np.array(  # mean squares: of images, of seeds, and of what neither explains
-        [seeds * of_image.var(ddof=1), images * of_seed.var(ddof=1), np.sum(rest**2) / ((seeds - 1) * (images - 1))]
-    )
+    rest = float(np.sum((difference - of_seed[:, None] - of_image + mean) ** 2)) / ((seeds - 1) * (images - 1))
+    squares = np.array([seeds * of_image.var(ddof=1), images * of_seed.var(ddof=1)])  # mean squares
+    # Rounding must not decide whether images and seeds add anything to the rest.
+    adds = np.where(squares > rest * (1 + 1e-9), squares - rest, 0.0)
+    return Components(float(adds[0] / seeds), float(adds[1] / images), rest)
+
+
+def error(parts: Components, seeds: float, images: float) -> tuple[float, float]:
+    """The standard error of the mean of a table of so many seeds and images, and its degrees of freedom (Satterthwaite)."""
+    of = np.array([seeds * parts.images, images * parts.seeds])
+    squares = np.append(of + parts.rest, parts.rest)
+    adds = of > 0
+    weights = np.append(adds, 1 - adds.sum())  # the rest, and what images and seeds add to it
     freedom = np.array([images - 1, seeds - 1, (seeds - 1) * (images - 1)])
-    # The rest, and what images and seeds add to it; rounding must not decide whether they add anything.
-    adds = squares[:2] > squares[2] * (1 + 1e-9)
-    weights = np.append(adds, 1 - adds.sum())
     variance = weights @ squares
-    t = abs(mean) / np.sqrt(variance / difference.size)
-    return float(2 * stats.t.sf(t, variance**2 / np.sum((weights * squares) ** 2 / freedom)))
+    spread = np.sum((weights * squares) ** 2 / freedom)
+    return float(np.sqrt(variance / (seeds * images))), float(variance**2 / spread)
+
+
+def difference(a: Setting, b: Setting, confidence: float = 0.95) -> Interval:
+    """The interval of accuracy a minus accuracy b, by the test of `paired`; one seed each: images alone are random."""
+    first, second = stack(a), stack(b)
+    if first.shape != second.shape:
+        raise ValueError(f"two settings are compared on the same seeds and images, found {first.shape} and {second.shape}")
+    apart = first.astype(np.float64) - second
+    mean, (seeds, images) = float(apart.mean()), apart.shape
+    if images < 2 or np.ptp(apart) == 0:  # no spread to measure: one more image could be read by either alone
+        return Interval(mean - 1 / max(images, 1), mean + 1 / max(images, 1))
+    if seeds == 1:
+        spread, freedom = float(apart.std(ddof=1)) / float(np.sqrt(images)), float(images - 1)
+    else:
+        spread, freedom = error(components(apart), seeds, images)
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom) * spread)
+    return Interval(mean - half, mean + half)
+
+
+def _crossed(difference: NDArray[np.float64]) -> float:
+    """Two-sided p-value that the mean of a table `(seeds, images)` is not 0, rows and columns both random."""
+    spread, freedom = error(components(difference), *difference.shape)
+    return float(2 * stats.t.sf(abs(difference.mean()) / spread, freedom))
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -124,7 +169,7 @@ def against_best(settings: Sequence[Setting]) -> list[float]:
 
     The best is the highest mean accuracy, the first of equals.
     """
-    best = int(np.argmax([_stack(setting).sum() for setting in settings]))
+    best = int(np.argmax([stack(setting).sum() for setting in settings]))
     others = [i for i in range(len(settings)) if i != best]
     adjusted = dict(zip(others, holm([paired(settings[i], settings[best]) for i in others]), strict=True))
     return [float(adjusted.get(i, 1.0)) for i in range(len(settings))]
@@ -140,7 +185,7 @@ def top_group(settings: Sequence[Setting], alpha: float = ALPHA) -> list[bool]:
     return [p >= alpha for p in against_best(settings)] if len(settings) else []
 
 
-def _stack(setting: Setting) -> Hits:
+def stack(setting: Setting) -> Hits:
     """The hits `(seeds, images)` of a setting."""
     lengths = {len(hits) for hits in setting}
     if len(lengths) != 1:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from digitexp.evaluation.compare import Interval, holm, wilson
+from digitexp.evaluation.compare import Interval, holm, score, wilson
 
 
 class Shares(NamedTuple):
@@ -33,10 +33,7 @@ def interval(setting: Shares, confidence: float = 0.95) -> Interval:
     mean = float(np.mean(accuracies))
     binomial = mean * (1 - mean)
     n = binomial / (binomial / images + np.var(accuracies, ddof=1) / len(accuracies)) if binomial else images
-    z = float(stats.norm.ppf((1 + confidence) / 2))
-    centre = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * float(np.sqrt(binomial / n + z**2 / (4 * n**2)))
-    return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+    return score(mean, float(n), confidence)
 
 
 def unpaired(a: Shares, b: Shares) -> float:
@@ -45,10 +42,23 @@ def unpaired(a: Shares, b: Shares) -> float:
     Welch's t-test (1947) on variances of images and of seeds, with Satterthwaite's degrees of freedom (1946). One more
     right and one more wrong keep the variance of a perfect setting above 0 (Agresti and Caffo 2000).
     """
-    variances, freedoms = (np.concatenate(parts) for parts in zip(_variances(a), _variances(b), strict=True))
-    total = variances.sum()
-    t = abs(np.mean(a.accuracies) - np.mean(b.accuracies)) / np.sqrt(total)
-    return float(2 * stats.t.sf(t, total**2 / np.sum(variances**2 / freedoms)))
+    mean, error, freedom = _difference(a, b)
+    return float(2 * stats.t.sf(abs(mean) / error, freedom))
+
+
+def difference(a: Shares, b: Shares, confidence: float = 0.95) -> Interval:
+    """The interval of accuracy a minus accuracy b, by the test of `unpaired`."""
+    mean, error, freedom = _difference(a, b)
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom) * error)
+    return Interval(mean - half, mean + half)
+
+
+def _difference(a: Shares, b: Shares) -> tuple[float, float, float]:
+    """The mean difference, its standard error, and the degrees of freedom of that."""
+    parts, freedoms = (np.concatenate(both) for both in zip(variances(a), variances(b), strict=True))
+    total = parts.sum()
+    mean = float(np.mean(a.accuracies) - np.mean(b.accuracies))
+    return mean, float(np.sqrt(total)), float(total**2 / np.sum(parts**2 / freedoms))
 
 
 def against_best(settings: Sequence[Shares]) -> list[float]:
@@ -59,12 +69,21 @@ def against_best(settings: Sequence[Shares]) -> list[float]:
     return [float(adjusted.get(i, 1.0)) for i in range(len(settings))]
 
 
-def _variances(setting: Shares) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The variances of a setting's mean, from its images and from its seeds, and their degrees of freedom."""
+def further_seed(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
+    """Where one more seed of the same setting would lie: Student's prediction interval; None of a single seed."""
+    if len(values) < 2:
+        return None
+    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) * np.sqrt(1 + 1 / len(values))
+    half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * spread)
+    return Interval(mean - half, mean + half)
+
+
+def variances(setting: Shares) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The variances of a setting's mean, from its images and, where there are several, its seeds; degrees of freedom."""
     accuracies, images = setting
     share = (np.mean(accuracies) * images + 1) / (images + 2)
-    variances, freedoms = [share * (1 - share) / (images + 2)], [float(max(images - 1, 1))]
+    found, freedoms = [share * (1 - share) / (images + 2)], [float(max(images - 1, 1))]
     if len(accuracies) > 1:
-        variances.append(np.var(accuracies, ddof=1) / len(accuracies))
+        found.append(np.var(accuracies, ddof=1) / len(accuracies))
         freedoms.append(float(len(accuracies) - 1))
-    return np.array(variances), np.array(freedoms)
+    return np.array(found), np.array(freedoms)

@@ -136,7 +136,7 @@ def _train(packed: bytes, states: Sequence[bytes], topic: str, versions: Mapping
         own = replace(bundle, folder=Path(folder, "networks"), checkpoints=files)
         outcomes = dict(own.train(work, lambda *told: worker.log_event(topic, [told[0], told[1], dict(told[2])])))
         return [
-            _Trained(position, outcome, outcome.network.read_bytes() if isinstance(outcome, Result) else b"", _bytes(file))
+            _Trained(position, outcome, _bytes(outcome.network) if isinstance(outcome, Result) else b"", _bytes(file))
             for file, position in zip(files, bundle.positions, strict=True)
             if (outcome := outcomes[position])
         ]

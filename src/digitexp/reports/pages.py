@@ -15,21 +15,27 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from digitexp.config import nested_yaml
+from digitexp.data.leakage import CLEAN
 from digitexp.evaluation import compare, scores
 from digitexp.evaluation.scores import by_row
-from digitexp.reports import pictures, ranking
+from digitexp.reports import findings, pictures, ranking
 from digitexp.reports.answer import answer, images
 from digitexp.reports.ranking import Row
 from digitexp.reports.report import Report, name, short, words
+from digitexp.reports.verdicts import Evidence
 from digitexp.tracking import portable
 from digitexp.tracking.records import RunRecord
 
 PAGE, TEXT, RESULTS, RUNS, BEST = "index.html", "README.md", "results.csv", "runs.csv", "best.yaml"
-FIGURES = ("ranking.png", "values.png", "accuracy.png", "loss.png", "confusion-best.png", "confusion-worst.png")
+FIGURES = (
+    "ranking.png", "values.png", "accuracy.png", "loss.png", "confusion-best.png", "confusion-worst.png", "roc.png",
+    "roc-best.png", "roc-worst.png", *findings.FIGURES,
+)  # fmt: skip
+NOTHING_REPORTED = Evidence()
 PAIRS = 8  # of digits that were taken for each other
 
 
-def write(report: Report, folder: Path, models: Sequence[str]) -> list[Path]:
+def write(report: Report, folder: Path, models: Sequence[str], evidence: Evidence = NOTHING_REPORTED) -> list[Path]:
     """Write the report into `folder`, and remove what an earlier one drew and this one does not.
 
     Nothing in the files depends on the time or place of writing. `models` are the names that `model=` takes.
@@ -37,19 +43,22 @@ def write(report: Report, folder: Path, models: Sequence[str]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, prefix=".unfinished-") as name_of:
         scratch = Path(name_of)
-        drawn = pictures.draw_report(report, scratch)
+        drawn = [*pictures.draw_report(report, scratch), *findings.draw(report, evidence, scratch)]
         (scratch / RUNS).write_text(portable.table(report.sweep))
         _results(report).to_csv(scratch / RESULTS, index=False)
         if report.sweep.objective and report.finished:
             (scratch / BEST).write_text(_best(report, folder, models))
-        facts = content(report, folder) | {"figures": {file: _inline(scratch / file) for file in drawn}}
-        (scratch / PAGE).write_text(_render("report.html", facts))
-        (scratch / TEXT).write_text(_render("report.md", facts))
-        written = [PAGE, TEXT, RESULTS, RUNS, BEST, *drawn]
+        if evidence.verdicts:
+            (scratch / findings.VERDICTS).write_text(findings.table(report, evidence))
+        facts = content(report, folder) | findings.content(report, evidence)
+        facts["figures"] = {file: inline(scratch / file) for file in drawn}
+        (scratch / PAGE).write_text(render("report.html", facts))
+        (scratch / TEXT).write_text(render("report.md", facts))
+        written = [PAGE, TEXT, RESULTS, RUNS, BEST, findings.VERDICTS, *drawn]
         written = [file for file in written if (scratch / file).exists()]
         for file in written:
             (scratch / file).replace(folder / file)
-        for file in {BEST, *FIGURES} - set(written):
+        for file in {BEST, findings.VERDICTS, *FIGURES} - set(written):
             (folder / file).unlink(missing_ok=True)
     return [folder / file for file in written]
 
@@ -70,9 +79,11 @@ def content(report: Report, folder: Path) -> dict[str, Any]:
         "extra": sweep.objective if sweep.objective and not sweep.objective.endswith("/accuracy") else None,
         "rows": [_row(report, row) for row in report.rows],
         "notes": _notes(report),
-        "captions": _captions(report),
+        "captions": _captions(report) | findings.captions(report),
         "pairs": _pairs(report, best),
         "digits": _digits(report, best),
+        "areas": _areas(report),
+        "classes": report.classes,
         "best": name(best.scored.point, report.paths) if best else "",
         "evidence": images(report, report.evidence),
         "pooled": f", {sweep.repeats} seeds added up" if sweep.repeats > 1 else "",
@@ -86,20 +97,24 @@ def content(report: Report, folder: Path) -> dict[str, Any]:
 def _about(report: Report) -> str:
     first = report.sweep.runs[0].settings
     repeats = report.sweep.repeats
+    also = first.get("data.also.name", "none")
+    sources = first["data.name"] + (f" and {also}" if also != "none" else "")
     images = report.images("train")
     trained = f" {images:,} training images," if images and not _varies(report, "train") else ""
     epochs = {run.settings["training.epochs"] for run in report.sweep.runs}
     length = f"{min(epochs)} epochs" if len(epochs) == 1 else f"{min(epochs)} to {max(epochs)} epochs"
     length = "1 epoch" if epochs == {1} else length
-    return (f"{len(report.rows)} settings, {repeats} seed{'s' if repeats > 1 else ''} each; {first['data.name']},{trained} "
+    return (f"{len(report.rows)} settings, {repeats} seed{'s' if repeats > 1 else ''} each; {sources},{trained} "
             f"a {first['model.kind']} network, {length}")  # fmt: skip
 
 
 def _warnings(report: Report) -> list[str]:
     said = []
     if report.leakage:
-        said.append("LEAKAGE WAS PERMITTED (data.allow_leakage=true): images that are scored may have been trained on, so "
-                    "no accuracy on this page is evidence of how new images are read.")  # fmt: skip
+        where = "" if len(report.leaking) == len(report.rows) else f" with {_names_leaking(report)}"
+        said.append(f"LEAKAGE WAS PERMITTED{where} (data.allow_leakage=true): images that are scored may have been trained "
+                    "on, so no accuracy there is evidence of how new images are read; what the rest of a set gives, the "
+                    f"images that were not trained on, is shown as NAME{CLEAN}.")  # fmt: skip
     if report.sweep.status not in ("FINISHED", "FAILED"):
         said.append(f"This sweep is not finished (it is {report.sweep.status}): what follows is what its finished runs say.")
     if report.sweep.note:
@@ -110,6 +125,10 @@ def _warnings(report: Report) -> list[str]:
     elif not report.paired:
         said.append("The settings were not scored on the same images, so they are compared by their accuracies alone.")
     return said
+
+
+def _names_leaking(report: Report) -> str:
+    return " and ".join(name(row.scored.point, report.paths) for row in report.leaking)
 
 
 def _heading(report: Report, part: str) -> dict[str, Any]:
@@ -156,6 +175,7 @@ def _notes(report: Report) -> list[str]:
         test = "test on the same images" if report.paired else "test of the accuracies"
         notes.append(f"= a tie, in blue: cannot be told from the best by {report.marked} (5 %). p: of that {test}, "
                      "corrected for their number (Holm); small where the difference is hardly chance.")  # fmt: skip
+        notes += filter(None, [findings.tie(report)])
         if report.top != report.by_evidence[: len(report.top)]:
             notes.append("A tie below settings that are worse: its own seeds differ too much to tell; more seeds would.")
     return notes
@@ -175,6 +195,9 @@ def _captions(report: Report) -> dict[str, str]:
         "loss.png": f"Loss after each epoch. {seeds}",
         "confusion-best.png": f"The {ends[0]}: rows are the true digits, columns what they were read as.",
         "confusion-worst.png": f"The {ends[1]}.",
+        "roc.png": "How much of a digit is found, against how many of the others are taken for it (on a logarithmic axis).",
+        "roc-best.png": f"The {ends[0]}, digit by digit.",
+        "roc-worst.png": f"The {ends[1]}, digit by digit.",
     }
 
 
@@ -207,6 +230,17 @@ def _digits(report: Report, best: Row | None) -> list[dict[str, str]]:
             "interval": f"{low:.4f} to {high:.4f}",
             "mistaken": f"{report.classes[worst]} ({errors[index, worst]})" if missed else "",
         })  # fmt: skip
+    return rows
+
+
+def _areas(report: Report) -> list[dict[str, Any]]:
+    """The area under the curve by setting: the mean over the digits, then digit by digit."""
+    rows = []
+    for row in report.by_evidence[: pictures.CURVES]:
+        found = report.areas(row)
+        if found is not None and not np.isnan(found).all():
+            areas = ["" if np.isnan(area) else f"{area:.4f}" for area in (np.nanmean(found), *found)]
+            rows.append({"setting": name(row.scored.point, report.paths), "mean": areas[0], "digits": areas[1:]})
     return rows
 
 
@@ -334,11 +368,12 @@ def _results(report: Report) -> Any:
     return table
 
 
-def _inline(file: Path) -> str:
+def inline(file: Path) -> str:
+    """A picture as an address that a page can hold."""
     return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
-def _markdown(text: object) -> str:
+def markdown(text: object) -> str:
     """Text in which nothing is markup, fit for a cell of a table."""
     marked = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for letter in "\\`*_[]|#":
@@ -361,7 +396,8 @@ def _bound(text: str) -> str:
     return text.replace(" %", "\u00a0%")
 
 
-def _render(template: str, facts: Mapping[str, Any]) -> str:
+def render(template: str, facts: Mapping[str, Any]) -> str:
+    """A template of this room with these facts; in HTML nothing of them is markup."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=template.endswith(".html"),
@@ -370,5 +406,5 @@ def _render(template: str, facts: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"md": _markdown, "breakable": _breakable, "bound": _bound, "range": _range}
+    environment.filters |= {"md": markdown, "breakable": _breakable, "bound": _bound, "range": _range}
     return environment.get_template(template).render(facts)

@@ -4,10 +4,12 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from digitexp import figures
-from digitexp.evaluation import scores
+from digitexp.evaluation import roc, scores
+from digitexp.evaluation.scores import Floats, Labels
 from digitexp.reports.ranking import Row, label
 from digitexp.reports.report import Report, short
 from digitexp.reports.report import name as name_of
@@ -15,9 +17,14 @@ from digitexp.results import Result
 
 
 def draw_run(result: Result, title: str, folder: Path) -> None:
-    """Curves, the network's diagram, and for every evaluation set its confusion table."""
+    """Curves, the network's diagram, and for every evaluation set its confusion table and how digits are told apart."""
     figures.save(figures.curves_figure(result.curves, title), folder / "curves.png")
     figures.save(figures.network_figure(result.layers, title), folder / "network.png")
+    told = {
+        name: _told(predicted.labels, [predicted.probabilities], result.classes)
+        for name, predicted in result.predictions.items()
+    }
+    figures.save(figures.roc_figure(told, title), folder / "roc.png")
     for name, predicted in result.predictions.items():
         read = predicted.probabilities.argmax(axis=1)
         table = scores.confusion(predicted.labels, read, len(result.classes))
@@ -40,15 +47,16 @@ def draw_ranking(rows: Sequence[Row], objective: str, title: str, file: Path) ->
     figures.save(figure, file)
 
 
+LEAKAGE = " (LEAKAGE PERMITTED)"  # ends the title of every figure where it was
 RANKED, CURVES = 20, 8  # settings in the ranking; settings that have a colour of their own
 DPI = 150
 
 
 def draw_report(report: Report, folder: Path) -> list[str]:
     """The figures of a report, those that there is something to draw of; gives the names of the files."""
-    mark = " (LEAKAGE PERMITTED)" if report.leakage else ""
+    mark = LEAKAGE if report.leakage else ""
     drawn = {"ranking.png": _standings(report, mark)} if len(report.finished) > 1 else {}
-    drawn |= _values(report, mark) | _curves(report, mark) | _confusions(report, mark)
+    drawn |= _values(report, mark) | _curves(report, mark) | _ends(report, mark) | _means(report, mark)
     for file, figure in drawn.items():
         figures.save(figure, folder / file, DPI)
     return list(drawn)
@@ -133,8 +141,8 @@ def _curves(report: Report, mark: str) -> dict[str, Figure]:
     return drawn
 
 
-def _confusions(report: Report, mark: str) -> dict[str, Figure]:
-    """Best and worst on the evidence."""
+def _ends(report: Report, mark: str) -> dict[str, Figure]:
+    """Best and worst on the evidence: what they confuse, and how they tell the digits apart."""
     ordered = report.by_evidence
     ends = {"best": ordered[0], "worst": ordered[-1]} if len(ordered) > 1 else {"best": ordered[0]} if ordered else {}
     drawn = {}
@@ -143,4 +151,33 @@ def _confusions(report: Report, mark: str) -> dict[str, Figure]:
         if table is not None:
             title = f"{name_of(row.scored.point, report.paths)}, {report.evidence}{mark}"
             drawn[f"confusion-{end}.png"] = figures.counts_figure(table, report.classes, title)
+        known = report.probabilities(row)
+        if known is not None:
+            title = name_of(row.scored.point, report.paths) + mark
+            drawn[f"roc-{end}.png"] = figures.roc_figure({report.evidence: _told(*known, report.classes)}, title)
     return drawn
+
+
+def _means(report: Report, mark: str) -> dict[str, Figure]:
+    """How well the settings tell the digits apart, on average over these, a line a setting."""
+    known = [(row, report.probabilities(row)) for row in report.by_evidence[:CURVES]]
+    told = {short(row.scored.point, report.paths): _told(*found, report.classes) for row, found in known if found}
+    told = {label: (alarms, lines) for label, (alarms, lines) in told.items() if lines}
+    if len(told) < 2:
+        return {}
+    alarms = next(iter(told.values()))[0]
+    lines = {label: found["mean"] for label, (_, found) in told.items()}
+    title = f"average over the digits{_by(report)}{mark}"
+    return {"roc.png": figures.roc_figure({report.evidence: (alarms, lines)}, title, "setting")}
+
+
+def _told(labels: Labels, probabilities: Sequence[Floats], classes: Sequence[str]) -> figures.Told:
+    """The receiver operating characteristic of each digit and their mean, over the seeds, at shares of false alarms."""
+    by_seed = [roc.curves(labels, said) for said in probabilities]
+    areas = np.mean([roc.areas(labels, said) for said in probabilities], axis=0)
+    alarms = np.logspace(-np.log10(max(len(labels), 10)), 0, 200)
+    found = {digit: roc.found_at([curves[digit] for curves in by_seed], alarms) for digit in by_seed[0]}
+    lines = {classes[digit]: (line, float(areas[digit])) for digit, line in found.items()}
+    if lines:
+        lines["mean"] = np.mean(list(found.values()), axis=0), float(np.nanmean(areas))
+    return alarms, lines

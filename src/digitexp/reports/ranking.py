@@ -38,8 +38,9 @@ class Scored:
         return Shares([run[f"{part}/accuracy"] for run in self.metrics], images)
 
     def mean(self, metric: str) -> float:
-        """The mean over the seeds; NaN when the trial failed."""
-        return float(np.mean([run[metric] for run in self.metrics])) if self.metrics and not self.failure else np.nan
+        """The mean over the seeds; NaN when the trial failed, or when a run was recorded without this metric."""
+        known = self.metrics and not self.failure
+        return float(np.mean([run.get(metric, np.nan) for run in self.metrics])) if known else np.nan
 
 
 @dataclass(frozen=True)

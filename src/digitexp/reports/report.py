@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitexp.evaluation import compare, scores
+from digitexp.data.leakage import CLEAN
+from digitexp.evaluation import compare, roc, scores
 from digitexp.reports import ranking
 from digitexp.reports.ranking import Row, Scored
+from digitexp.settings import KAGGLE
 from digitexp.tracking.records import RunRecord, SweepRecord
 
-SETS = ("val", "test", "drawn")  # in the order in which they are shown
+# In the order in which they are shown, each with the part of it that was not trained on.
+SETS = [f"{part}{end}" for part in ("val", "test", *KAGGLE, "drawn") for end in ("", CLEAN)]
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,13 @@ class Report:
     @property
     def leakage(self) -> bool:
         """Whether images that are scored may have been trained on."""
-        return any(run.settings.get("data.allow_leakage") for run in self.sweep.runs)
+        return bool(self.leaking)
+
+    @property
+    def leaking(self) -> list[Row]:
+        """The settings of which that holds."""
+        allowed = {run.trial for run in self.sweep.runs if run.settings.get("data.allow_leakage")}
+        return [row for row in self.rows if row.scored.trial in allowed]
 
     @property
     def synthetic(self) -> bool:
@@ -82,6 +91,18 @@ class Report:
         ]
         return np.sum(tables, axis=0) if tables else None
 
+    def probabilities(self, row: Row) -> tuple[NDArray[np.int64], list[NDArray[np.float32]]] | None:
+        """The labels of the evidence, and what each seed of a setting says of it `(n, classes)`; None if not known."""
+        runs = self.runs(row)
+        if not all(self.evidence in run.probabilities for run in runs):
+            return None
+        return runs[0].labels[self.evidence], [run.probabilities[self.evidence] for run in runs]
+
+    def areas(self, row: Row) -> NDArray[np.float64] | None:
+        """The areas under the curves of the classes `(classes,)` on the evidence, means over seeds; None if not known."""
+        known = self.probabilities(row)
+        return None if known is None else np.mean([roc.areas(known[0], said) for said in known[1]], axis=0)
+
     @property
     def classes(self) -> list[str]:
         """The names of the digits."""
@@ -95,7 +116,8 @@ def gather(sweep: SweepRecord) -> Report:
     rows = ranking.rank([_scored(sweep, trial, sets) for trial in trials], sweep.objective)
     finished = [row.scored for row in rows if not row.scored.failure]
     chosen = (sweep.objective or "").split("/")[0]
-    free = [part for part in sets if part != (chosen or "test")] or sets or ["test"]
+    whole = [part for part in sets if not part.endswith(CLEAN)]
+    free = [part for part in whole if part != (chosen or "test")] or whole or ["test"]
     evidence = free[-1]
     marked: str | None = evidence
     if sweep.objective:

@@ -1,10 +1,12 @@
 """A result as a folder of files: what MLflow keeps of a run besides its numbers, and what a run is read back from.
 
-result.json           metrics, curves, layers, optimizer settings, data digests: all of a Result but its arrays
+result.json           metrics, curves, layers, optimizer settings, what the data are: all of a Result but its arrays
 predictions.npz       {set}.labels (n,) and {set}.probabilities (n, classes), for every evaluation set
 network.keras         the trained network, as any Keras loads it
 layers.csv            the table of layers, for people
-{set}/confusion.csv, confusion_by_row.csv, per_digit.csv, most_confused.csv
+{set}/confusion.csv, confusion_by_row.csv, per_digit.csv, most_confused.csv, auc.csv
+
+Of a run that was imported from a runs.csv there is result.json alone.
 """
 
 import csv
@@ -17,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from digitexp.evaluation import scores
+from digitexp.evaluation import roc, scores
 from digitexp.results import Predictions, Result
 
 RESULT, PREDICTIONS, NETWORK = "result.json", "predictions.npz", "network.keras"
-_PLAIN = ("metrics", "curves", "layers", "used", "digests", "classes")
+_PLAIN = ("metrics", "curves", "layers", "used", "images", "digests", "classes")
 
 
 def write(result: Result, folder: Path) -> None:
@@ -31,14 +33,17 @@ def write(result: Result, folder: Path) -> None:
     for name, predicted in result.predictions.items():
         arrays |= {f"{name}.labels": predicted.labels, f"{name}.probabilities": predicted.probabilities}
         _write_scores(folder / name, predicted, result.classes)
-    np.savez_compressed(folder / PREDICTIONS, allow_pickle=False, **arrays)
-    shutil.copyfile(result.network, folder / NETWORK)
-    _write_csv(folder / "layers.csv", list(result.layers[0]), (layer.values() for layer in result.layers))
+    if result.network:
+        np.savez_compressed(folder / PREDICTIONS, allow_pickle=False, **arrays)
+        shutil.copyfile(result.network, folder / NETWORK)
+        _write_csv(folder / "layers.csv", list(result.layers[0]), (layer.values() for layer in result.layers))
 
 
 def read(folder: Path) -> Result:
     """The result that `write` wrote."""
     plain = json.loads((folder / RESULT).read_text())
+    if not (folder / NETWORK).exists():
+        return Result(**plain, predictions={}, network=None)
     return Result(**plain, predictions=read_predictions(folder / PREDICTIONS), network=folder / NETWORK)
 
 
@@ -60,6 +65,8 @@ def _write_scores(folder: Path, predicted: Predictions, classes: Sequence[str]) 
         ("most_confused", scores.ConfusedPair, scores.most_confused(table, classes, limit=10)),
     ):
         _write_csv(folder / f"{name}.csv", [column.name for column in fields(kind)], map(astuple, found))
+    areas = roc.areas(predicted.labels, predicted.probabilities).tolist()
+    _write_csv(folder / "auc.csv", ["name", "auc"], zip(classes, areas, strict=True))
 
 
 def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:

@@ -1,8 +1,8 @@
 """runs.csv: a recorded sweep as one table, a row a run, from which another machine can write the report again.
 
 It holds the question, who each run is (signature, trial, seed, point), all settings under their dotted names, metrics,
-the images and digests of each set, and where it was trained. It does not hold curves, predictions and networks, so its
-runs never enter a store: they could not be continued, compared image by image, or used.
+the images and digests of each set, and where it was trained. It does not hold curves, predictions and networks: a run that
+enters a store from it is finished, ranked and counted, and can neither be compared image by image nor be used.
 
 A cell is plain text, or JSON where plain text would not be read back as the same value; an empty one is nothing.
 """
@@ -19,7 +19,7 @@ from digitexp.tracking.records import RunRecord, SweepRecord
 
 _SWEEP = ("sweep", "question", "question_hash", "method", "objective", "repeats", "status", "command")
 _RUN = ("signature", "trial", "seed", "point", "started", "failure")
-_FACTS = ("host", "cpu", "cores", "memory", "commit", "python", "trained_in")
+_FACTS = ("host", "cpu", "cores", "memory", "commit", "python", "trained_in", "rule")
 _SECTIONS = ("data", "model", "optimizer", "loss", "training", "evaluation", "extensions")
 _ALSO = ("used", "images", "digest")  # prefixes of columns
 
@@ -36,9 +36,18 @@ def table(sweep: SweepRecord) -> str:
     return text.getvalue()
 
 
-def read(file: Path, name: str | None = None) -> SweepRecord:
-    """The sweep that `table` wrote. Raises DataError for a file that is missing, is none of these, or is another sweep's."""
-    at = f"report.runs={file}"
+def finished(file: str | None) -> dict[str, RunRecord]:
+    """The finished runs of a file, by signature; nothing of no file. Raises DataError."""
+    runs = read(Path(file), at=f"tracking.runs={file}").runs if file else []
+    return {run.signature: run for run in runs if not run.failure}
+
+
+def read(file: Path, name: str | None = None, at: str = "") -> SweepRecord:
+    """The sweep that `table` wrote; `at` is how the file was asked for.
+
+    Raises DataError for a file that is missing, is none of these, or is another sweep's.
+    """
+    at = at or str(file)
     try:
         with file.open(newline="") as text:
             rows = list(csv.DictReader(text))

@@ -32,6 +32,7 @@ class Recorded:
     kind: str
     host: str
     trained_in: str
+    imported: str  # the runs.csv that it came from: there are metrics, and neither predictions nor network
     pictures: bool
 
 
@@ -49,10 +50,11 @@ def one(store: Store, run: str) -> Recorded:
     return _recorded(store.client.get_run(run))
 
 
-def missing(store: Store, run: str) -> list[str]:
-    """Which of the files of a finished run are gone."""
-    there = {file.path for file in store.client.list_artifacts(run)}
-    return [name for name in (artifacts.RESULT, artifacts.PREDICTIONS, artifacts.NETWORK) if name not in there]
+def missing(store: Store, run: Recorded) -> list[str]:
+    """Which of the files of a finished run are gone; an imported one has its numbers alone."""
+    there = {file.path for file in store.client.list_artifacts(run.id)}
+    files = (artifacts.RESULT,) if run.imported else (artifacts.RESULT, artifacts.PREDICTIONS, artifacts.NETWORK)
+    return [name for name in files if name not in there]
 
 
 def has(store: Store, parent: str, trial: int, signature: str) -> bool:
@@ -63,14 +65,42 @@ def has(store: Store, parent: str, trial: int, signature: str) -> bool:
     return bool(store.client.search_runs([experiment], wanted, max_results=1))
 
 
+def record(store: Store, run: str) -> RunRecord:
+    """All that a report knows of a finished run, by its id."""
+    child = store.client.get_run(run)
+    parent = child.data.tags["mlflow.parentRunId"]
+    return _run_record(store, child, from_yaml(_local(store, parent, "config.yaml").read_text()))
+
+
 def predictions(store: Store, run: str) -> dict[str, Predictions]:
     """What a finished run says of every evaluation set."""
     return artifacts.read_predictions(_local(store, run, artifacts.PREDICTIONS))
 
 
+def images(store: Store, run: str) -> dict[str, int]:
+    """How many images each set held on which a finished run was scored."""
+    return {part: count for part, count in _plain(store, run).get("images", {}).items() if part != "train"}
+
+
 def result(store: Store, run: str) -> Result:
     """All of a finished run."""
     return artifacts.read(_local(store, run, ""))
+
+
+def settings(store: Store, run: str) -> dict[str, Any]:
+    """The settings from which a finished run can be trained again, its seed among them, as `{dotted path: value}`."""
+    found = store.client.get_run(run)
+    asked = from_yaml(_local(store, found.data.tags["mlflow.parentRunId"], "config.yaml").read_text())
+    point = json.loads(found.data.tags[f"{TAG}point"])
+    return decisive(asked | point) | {"seed": int(found.data.params["seed"])}
+
+
+def epochs(store: Store, signature: str) -> int:
+    """How many epochs the newest run of that signature has behind it, 0 where there is none yet."""
+    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
+    found = _search(store, experiments, f"tags.`{TAG}signature` = '{signature}'")
+    curve = store.client.get_metric_history(found[-1].info.run_id, "train/accuracy") if found else []
+    return max((point.step for point in curve), default=0)
 
 
 def sweep(store: Store, name: str | None, question: str | None = None) -> SweepRecord:
@@ -146,24 +176,25 @@ def _sweep(store: Store, parent: Mapping[str, Any], note: str) -> SweepRecord:
 def _run_record(store: Store, run: Any, asked: Mapping[str, Any]) -> RunRecord:
     tags = run.data.tags
     point, seed = json.loads(tags[f"{TAG}point"]), int(run.data.params["seed"])
-    settings = decisive(dict(asked) | point)
+    resolved = {path: run.data.params[path] for path, value in asked.items() if value == "auto" and path in run.data.params}
+    settings = decisive(dict(asked) | resolved | point)
     started = datetime.fromtimestamp(run.info.start_time / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     record = {"signature": tags[f"{TAG}signature"], "trial": int(tags[f"{TAG}trial"]), "seed": seed, "point": point,
               "settings": settings, "started": started, "facts": _facts(store, run)}  # fmt: skip
     if run.info.status == "FAILED":
         return RunRecord(**record, failure=tags.get(f"{TAG}error", "the run failed"))
-    plain = json.loads(_local(store, run.info.run_id, artifacts.RESULT).read_text())
-    predicted = predictions(store, run.info.run_id)
-    train = {"train": int(tags[f"{TAG}images.train"])} if f"{TAG}images.train" in tags else {}
+    plain = _plain(store, run.info.run_id)
+    predicted = {} if f"{TAG}imported_from" in tags else predictions(store, run.info.run_id)
     return RunRecord(
         **record,
         used={path: value for path, value in plain["used"].items() if settings.get(path) is None},
         metrics=plain["metrics"],
-        images=train | {part: len(found.labels) for part, found in predicted.items()},
+        images=plain.get("images") or {part: len(found.labels) for part, found in predicted.items()},  # of an older run
         digests=plain["digests"],
         curves=plain["curves"],
         labels={part: found.labels for part, found in predicted.items()},
         read={part: found.probabilities.argmax(axis=1) for part, found in predicted.items()},
+        probabilities={part: found.probabilities for part, found in predicted.items()},
     )
 
 
@@ -176,7 +207,7 @@ def _facts(store: Store, run: Any) -> dict[str, str]:
             tags = store.client.get_run(origin).data.tags
         except Exception:  # it was deleted since
             tags = {}
-    named = {name: tags.get(f"{TAG}{name}", "") for name in ("host", "cpu", "cores", "memory", "python")}
+    named = {name: tags.get(f"{TAG}{name}", "") for name in ("host", "cpu", "cores", "memory", "python", "rule")}
     versions = {key.removeprefix(TAG): value for key, value in sorted(tags.items()) if key.startswith(f"{TAG}version.")}
     facts = named | {"commit": tags.get("mlflow.source.git.commit", ""), "trained_in": origin} | versions
     return {name: value for name, value in facts.items() if value}
@@ -193,6 +224,11 @@ def _search(store: Store, experiments: Sequence[str], wanted: str) -> list[Any]:
         token = page.token
         if not token:
             break
+    return found
+
+
+def _plain(store: Store, run: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_local(store, run, artifacts.RESULT).read_text())
     return found
 
 
@@ -213,5 +249,6 @@ def _recorded(run: Any) -> Recorded:
         kind=run.data.params["model.kind"],
         host=tags.get(f"{TAG}host", ""),
         trained_in=tags.get(f"{TAG}trained_in", ""),
+        imported=tags.get(f"{TAG}imported_from", ""),
         pictures=f"{TAG}pictures" in tags,
     )

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,11 +23,11 @@ import psutil
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
 from digitexp.config import flatten, present
-from digitexp.data import sets
 from digitexp.errors import TrackingError
 from digitexp.results import Failure, Result
 from digitexp.settings import Config
 from digitexp.tracking import artifacts, liveness
+from digitexp.tracking.reader import Recorded
 from digitexp.tracking.store import TAG, Store
 
 NOT_ASKED = ("search.name", "search.budget", "search.max_failures")  # settings of search that are no part of the question
@@ -79,20 +80,23 @@ def _refuse_twice(parent: Any) -> None:
                             "machine is gone, in five minutes).")  # fmt: skip
 
 
-def begin_run(store: Store, parent: str, child: Child) -> str:
-    """A new child run, RUNNING, with its parameters."""
+def begin_run(store: Store, parent: str, child: Child, started: str = "") -> str:
+    """A new child run, RUNNING, with its parameters; `started` is when, where that is not now."""
     experiment = store.client.get_run(parent).info.experiment_id
     tags = {
         f"{TAG}kind": "run",
         f"{TAG}signature": child.signature,
         f"{TAG}trial": str(child.trial),
         f"{TAG}point": json.dumps(dict(child.point)),
-        f"{TAG}images.train": str(sets.size(child.config.data)),
+        f"{TAG}rule": child.config.rule.digest,
         "mlflow.parentRunId": parent,
         "mlflow.source.name": "digitexp",
     }
-    run = str(store.client.create_run(experiment, tags=tags | liveness.identity(), run_name=child.name).info.run_id)
-    settings = {path: value for path, value in present(child.config).items() if value is not None}
+    start = int(datetime.fromisoformat(started).timestamp() * 1000) if started else None
+    created = store.client.create_run(experiment, start, tags | liveness.identity(), child.name)
+    run = str(created.info.run_id)
+    decided = present(child.config) | dict(child.point)  # what is varied is shown, also where it changes nothing
+    settings = {path: value for path, value in decided.items() if value is not None}
     _log(store, run, params=settings, tags=_environment())
     return run
 
@@ -103,11 +107,15 @@ def log_epoch(store: Store, run: str, epoch: int, metrics: Mapping[str, float]) 
 
 
 def finish_run(
-    store: Store, run: str, result: Result, logged: Collection[int] = (), trained_in: str | None = None
+    store: Store,
+    run: str,
+    result: Result,
+    about: Mapping[str, str] | None = None,
+    logged: Collection[int] = (),
 ) -> None:
     """Write all of a result and end its run; of its curves, the epochs that are not `logged` yet.
 
-    `trained_in` names the run of another sweep that it was trained in.
+    `about` has tags for one that was trained elsewhere, as below.
     """
     last = int(result.metrics["epochs"])
     new = {name: value for name, value in result.metrics.items() if name not in result.curves}
@@ -120,7 +128,7 @@ def finish_run(
     ]
     known = store.client.get_run(run).data.params
     used = {path: value for path, value in result.used.items() if path not in known}
-    _log(store, run, params=used, metrics=metrics, tags={f"{TAG}trained_in": trained_in} if trained_in else {})
+    _log(store, run, params=used, metrics=metrics, tags=about)
     store.client.log_inputs(run, datasets=[
         DatasetInput(Dataset(name=f"{known['data.name']}-{part}", digest=digest[:36], source_type="local",
                              source=json.dumps({"sha256": digest})), tags=[])
@@ -130,6 +138,18 @@ def finish_run(
         artifacts.write(result, Path(folder))
         store.client.log_artifacts(run, folder)
     store.client.set_terminated(run, "FINISHED")
+
+
+def trained_in(run: Recorded) -> dict[str, str]:
+    """The tags of a run that another sweep of this store trained, or imported."""
+    return {f"{TAG}trained_in": run.id} | ({f"{TAG}imported_from": run.imported} if run.imported else {})
+
+
+def imported_from(file: str, facts: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a run that a runs.csv tells of: machine, versions and commit are those that trained it."""
+    tags = {f"{TAG}{name}": value for name, value in facts.items() if name not in ("commit", "trained_in")}
+    known = {f"{TAG}rule": facts.get("rule", ""), "mlflow.source.git.commit": facts.get("commit", "")}
+    return tags | known | {f"{TAG}imported_from": file}
 
 
 def log_plan(store: Store, parent: str, estimated: float, took: float) -> None:
@@ -172,6 +192,26 @@ def log_report(store: Store, run: str, files: Sequence[Path]) -> None:
     """The files of a report, as artifacts of the sweep."""
     for file in files:
         store.client.log_artifact(run, str(file), "report")
+
+
+def record_sitting(
+    store: Store, identity: str, name: str, settings: Mapping[str, Any], curve: Sequence[tuple[int, Mapping[str, float]]],
+    folder: Path,
+) -> str:  # fmt: skip
+    """A sitting of drawings as one run in the experiment `sittings`, with measures after each number of drawings.
+
+    The run of that identity is written anew where there is one. `folder` holds its files.
+    """
+    experiment = store.experiment("sittings")
+    for known in store.client.search_runs([experiment], f"tags.`{TAG}sitting` = '{identity}'"):
+        store.client.delete_run(known.info.run_id)
+    tags = {f"{TAG}kind": "sitting", f"{TAG}sitting": identity}
+    run = str(store.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
+    metrics = [(metric, value, step) for step, values in curve for metric, value in values.items()]
+    _log(store, run, params=settings, metrics=metrics, tags=_environment())
+    store.client.log_artifacts(run, str(folder))
+    store.client.set_terminated(run, "FINISHED")
+    return run
 
 
 def _log(

@@ -87,7 +87,7 @@ class Recording:
         if isinstance(outcome, Failure):
             recorder.fail_run(self._store, identity, outcome)
         else:
-            recorder.finish_run(self._store, identity, outcome, run.logged)
+            recorder.finish_run(self._store, identity, outcome, logged=run.logged)
         self._heart.runs.discard(identity)
 
     def _try(self, write: Callable[[], object]) -> bool:
@@ -146,4 +146,4 @@ def send(store: Store, folder: Path) -> None:
 def _recorded(run: _Open, parent: str, result: Result) -> Recorded:
     child = run.child
     return Recorded(run.id or "", parent, child.signature, child.trial, child.config.seed, child.point, result.metrics,
-                    child.config.model.kind, socket.gethostname(), "", False)  # fmt: skip
+                    child.config.model.kind, socket.gethostname(), "", "", False)  # fmt: skip

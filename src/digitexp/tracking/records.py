@@ -9,7 +9,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A finished or failed run. Labels and what was read are class indices `(n,)` by set, empty where only a file is known.
+    """A finished or failed run. Labels and what was read are class indices `(n,)` by set, probabilities `(n, classes)`;
+    empty where only a file is known.
 
     `settings` is what was configured, `used` what Keras chose where that was null. `facts` are host, cpu, cores, memory
     (GiB), commit, python, version.keras, ... as text, of the machine that trained it; `images` and `digests` are by set.
@@ -29,6 +30,7 @@ class RunRecord:
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     read: Mapping[str, np.ndarray] = field(default_factory=dict)
+    probabilities: Mapping[str, np.ndarray] = field(default_factory=dict)
     failure: str | None = None
 
 

@@ -34,7 +34,7 @@ def serve(uri: str | None, port: int, sweep: str | None, show: Callable[[str], N
         show(_page(uri.rstrip("/"), open_store(uri), sweep))
         return 0
     try:
-        with _listen(port) as listening:
+        with listen("ui.port", port) as listening:
             store = open_store(uri)
             page = _page(f"http://{HOST}:{listening.getsockname()[1]}", store, sweep)
             _run(store, listening, lambda: show(page))
@@ -58,14 +58,15 @@ def _run(store: Store, listening: socket.socket, ready: Callable[[], None]) -> N
     uvicorn.Server(options).run(sockets=[listening])
 
 
-def _listen(port: int) -> socket.socket:
+def listen(setting: str, port: int) -> socket.socket:
+    """A socket that only this machine reaches; port 0 is any free one. Raises TrackingError, naming the setting."""
     try:
         return socket.create_server((HOST, port))
     except (OSError, OverflowError) as error:
         busy = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         reason = "something else listens there" if busy else f"cannot be listened on ({getattr(error, 'strerror', error)})"
-        raise TrackingError(f"ui.port={port}: {reason}; type ui.port={port + 1 if busy else 5000}, "
-                            "or ui.port=0 for any free one.") from error  # fmt: skip
+        raise TrackingError(f"{setting}={port}: {reason}; type {setting}={port + 1 if busy else 5000}, "
+                            f"or {setting}=0 for any free one.") from error  # fmt: skip
 
 
 def _page(address: str, store: Store, sweep: str | None) -> str:

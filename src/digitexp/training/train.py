@@ -1,9 +1,9 @@
 """Train one network so that epoch e depends only on its configuration, its seed and e (law 1).
 
-The order of the images and the dropout masks of an epoch are drawn from (seed, epoch), so a run that stopped after any
-epoch goes on exactly as if it had not. An epoch is one TensorFlow function over data that stays in memory as bytes: Keras'
-`fit` spends more time between the steps of a small network than in them. Steps, losses and optimizers are Keras' own, and a
-test holds the weights against those of `fit`.
+The order of the images, their augmentation and the dropout masks of an epoch are drawn from (seed, epoch), so a run that
+stopped after any epoch goes on exactly as if it had not. An epoch is one TensorFlow function over data that stays in memory
+as bytes: Keras' `fit` spends more time between the steps of a small network than in them. Steps, losses and optimizers are
+Keras' own, and a test holds the weights against those of `fit`.
 """
 
 import time
@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from digitexp.data.augmentation import augment
 from digitexp.data.digits import Digits
 from digitexp.errors import TrainingError
 from digitexp.models import network
@@ -69,11 +70,13 @@ def train(
         copied = {name: list(measured) for name, measured in curves.items()}
         return State(done, values, copied, spent + time.perf_counter() - began)
 
-    run_epoch = _epoch_function(model, sets["train"], config.training.batch_size)
+    weights = class_weights(sets["train"]) if config.training.class_weights == "balanced" else None
+    images_of = images_by_epoch(config, sets["train"])
+    run_epoch = _epoch_function(model, sets["train"], config.training.batch_size, weights)
     for epoch in range(done + 1, (until or config.training.last) + 1):
         _reseed_dropout(model, config.seed, epoch)
         try:
-            metrics = run_epoch(_order(config.seed, epoch, len(sets["train"])))
+            metrics = run_epoch(images_of(epoch), _order(config.seed, epoch, len(sets["train"])))
         except tf.errors.OpError as error:
             raise TrainingError(f"epoch {epoch}: TensorFlow says: {str(error).strip().splitlines()[0]}") from error
         if not np.isfinite(metrics["train/loss"]):
@@ -109,6 +112,23 @@ def evaluate(model: keras.Model, digits: Digits, name: str, probabilities: np.nd
     }
 
 
+def class_weights(digits: Digits) -> np.ndarray:
+    """What an image of each class weighs, float32 `(classes,)`: all classes together the same, the images 1 on average."""
+    counts = np.bincount(digits.labels, minlength=len(digits.classes))
+    return (len(digits) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
+
+
+def images_by_epoch(config: Config, digits: Digits) -> Callable[[int], tf.Tensor]:
+    """The images (n, 28, 28) uint8 of each epoch, as a function of its number: augmented, or always the same tensor."""
+    untouched = tf.constant(digits.images)
+
+    def images_of(epoch: int) -> tf.Tensor:
+        augmented = augment(digits.images, config.training.augmentation, config.seed, epoch)
+        return untouched if augmented is digits.images else tf.constant(augmented)
+
+    return images_of
+
+
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count).astype(np.int32)
 
@@ -120,33 +140,39 @@ def _reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
             layer.seed_generator.state.assign(np.array([drawn, 0], np.uint32))
 
 
-def _epoch_function(model: keras.Model, digits: Digits, batch_size: int) -> Callable[[np.ndarray], Metrics]:
-    """One epoch in a given order, as a function of the order."""
-    images, labels = tf.constant(digits.images), tf.constant(digits.labels)
+def _epoch_function(
+    model: keras.Model, digits: Digits, batch_size: int, weights: np.ndarray | None = None
+) -> Callable[[tf.Tensor, np.ndarray], Metrics]:
+    """One epoch, as a function of the images (n, 28, 28) uint8 and of their order.
+
+    `weights` are what an image of each class weighs.
+    """
+    labels = tf.constant(digits.labels)
     classes, count = len(digits.classes), len(digits)
 
     @tf.function(reduce_retracing=True)
-    def step(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step(images: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x = tf.cast(tf.gather(images, rows), tf.float32)
         y = tf.gather(labels, rows)
         with tf.GradientTape() as tape:
             probabilities = model(x, training=True)
-            loss = model.compute_loss(x, tf.one_hot(y, classes), probabilities)
+            weight = None if weights is None else tf.gather(weights, y)
+            loss = model.compute_loss(x, tf.one_hot(y, classes), probabilities, sample_weight=weight)
         variables = model.trainable_variables
         model.optimizer.apply(tape.gradient(loss, variables), variables)
         correct = tf.argmax(probabilities, axis=1, output_type=y.dtype) == y
         return loss * tf.cast(tf.size(rows), loss.dtype), tf.reduce_sum(tf.cast(correct, tf.int32))
 
     @tf.function
-    def epoch(order: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def epoch(images: tf.Tensor, order: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         loss, correct = tf.constant(0.0), tf.constant(0)
         for first in tf.range(0, count, batch_size):
-            batch_loss, batch_correct = step(order[first : first + batch_size])
+            batch_loss, batch_correct = step(images, order[first : first + batch_size])
             loss, correct = loss + batch_loss, correct + batch_correct
         return loss / count, correct / count
 
-    def run(order: np.ndarray) -> Metrics:
-        loss, accuracy = epoch(tf.constant(order))
+    def run(images: tf.Tensor, order: np.ndarray) -> Metrics:
+        loss, accuracy = epoch(images, tf.constant(order))
         return {"train/loss": float(loss), "train/accuracy": float(accuracy)}
 
     return run

@@ -1,0 +1,103 @@
+"""Drawings in and out of the store: as the pair of csv files that seed 003's window wrote, and as folders of PNGs.
+
+    FOLDER/images.csv, labels.csv    784 values from 0 to 255 a row, only resized; an index into the classes a row
+    FOLDER/png/CLASS/000012.png      the canvas as it was drawn, named by its number in the store
+
+What `export` writes, `add` reads; `data.drawn.source=csv` and `=folder` read the same.
+"""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from digitexp.data import drawings
+from digitexp.data.digits import SIDE
+from digitexp.data.store import Drawing, DrawingStore
+from digitexp.errors import DataError
+from digitexp.settings import Drawn
+
+IMAGES, LABELS, PNGS = "images.csv", "labels.csv", "png"
+
+
+def export(store: DrawingStore, folder: Path, classes: Sequence[str]) -> int:
+    """Write every drawing with a label into a new folder, whole or not at all, and say how many they are.
+
+    Raises DataError where something is there already, or nothing is to be written.
+    """
+    if folder.exists():
+        raise DataError(f"draw.export={folder}: is there already; name a new folder.")
+    found = _labelled(store, classes)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=".unfinished-") as scratch:
+        whole = Path(scratch, "whole")
+        for name, content in _files(found, classes):
+            file = whole / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        whole.rename(folder)
+    return len(found)
+
+
+def archive(store: DrawingStore, classes: Sequence[str]) -> bytes:
+    """The same files as one zip archive. Raises DataError when there are none."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, raw in _files(_labelled(store, classes), classes):
+            packed.writestr(f"drawings/{name}", raw)
+    return content.getvalue()
+
+
+def add(store: DrawingStore, folder: Path, classes: Sequence[str], writer: str, role: str) -> tuple[int, int]:
+    """Take the drawings of a folder into a new sitting; give how many were new, and how many were in the store before.
+
+    Its PNGs are read where there are any, in `png` or beside each other, else its csv pair. Raises DataError.
+    """
+    from digitexp.data.geometry import has_light_ground
+
+    pngs = folder / PNGS if (folder / PNGS).is_dir() else folder
+    if (folder / IMAGES).is_file() and pngs == folder:
+        drawn = Drawn(source="csv", images=str(folder / IMAGES), labels=str(folder / LABELS), holdout=0)
+    else:
+        drawn = Drawn(source="folder", images=str(pngs), holdout=0)
+    images, labels = drawings.rasters(drawn, classes)
+    images = [255 - image if has_light_ground(image) else image for image in images]
+    seen: dict[str, int] = {}
+    names = []
+    for image, label in zip(images, labels, strict=True):
+        content = hashlib.sha256(f"{image.shape} {classes[label]} ".encode() + np.ascontiguousarray(image).tobytes())
+        seen[content.hexdigest()] = seen.get(content.hexdigest(), 0) + 1  # the same image may be there twice
+        names.append(f"{content.hexdigest()[:24]}-{seen[content.hexdigest()]}")
+    known = {drawing.id for drawing in store.drawings()}
+    new = [row for row, name in enumerate(names) if name not in known]
+    if new:
+        sitting = store.begin(writer, role)
+        for row in new:
+            store.put(sitting, names[row], [], images[row], label=classes[labels[row]])
+    return len(new), len(names) - len(new)
+
+
+def _labelled(store: DrawingStore, classes: Sequence[str]) -> list[Drawing]:
+    found = [drawing for drawing in store.drawings(labelled=True) if drawing.label in classes]
+    if not found:
+        raise DataError(f"{store.file}: found no drawing with a label among {', '.join(classes)}.")
+    unfit = next((name for name in classes if not name.isalnum()), None)
+    if unfit is not None:
+        raise DataError(f"data.classes: {unfit!r} cannot name a folder of PNGs; allowed are letters and digits.")
+    return found
+
+
+def _files(found: Sequence[Drawing], classes: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    import cv2
+
+    from digitexp.data.geometry import normalise
+
+    rows = [normalise(drawing.raster, "raw", light_ink=True).reshape(SIDE * SIDE) for drawing in found]
+    yield IMAGES, "".join(",".join(map(str, row.tolist())) + "\n" for row in rows).encode()
+    yield LABELS, "".join(f"{classes.index(str(drawing.label))}\n" for drawing in found).encode()
+    for drawing in found:
+        yield f"{PNGS}/{drawing.label}/{drawing.number:06}.png", cv2.imencode(".png", drawing.raster)[1].tobytes()

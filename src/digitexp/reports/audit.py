@@ -1,0 +1,235 @@
+"""The reported numbers judged by themselves: what their counts support, and where their arithmetic slips. No training."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from digitexp.evaluation import compare, counts
+from digitexp.evaluation.compare import Interval
+from digitexp.evaluation.counts import Count
+from digitexp.reports.claims import DIRECTED, Claim, Comparison, Number, Reported
+from digitexp.settings import Rule
+
+STANDS, NOT, OPPOSED, NOTHING = "stands", "does not stand", "is contradicted", "no counts reported"
+
+# The least cross-entropy and mean errors of an image that is misread: its true class has a probability of 1/2 at most.
+_LEAST_LOSS = {
+    "categorical_crossentropy": math.log(2),
+    "mean_squared_error": 0.5 / 10,
+    "mean_absolute_error": 1.0 / 10,
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A comparison by its counts: `a` minus `b`, its interval (95 %; 90 % where equality is claimed), and p-values.
+
+    `p` is Fisher's, `adjusted` Holm's over all directed comparisons; NaN where equality is claimed. `needed` is the number
+    of images for each setting that would find the difference as it was reported, or show equality, with 80 % power.
+    """
+
+    claim: Claim
+    comparison: Comparison
+    a: Number
+    b: Number | float
+    apart: float
+    interval: Interval
+    p: float
+    adjusted: float
+    needed: int | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """A claim with its verdict, which is that of the weakest of its comparisons."""
+
+    claim: Claim
+    verdict: str
+    judged: Sequence[Judged]
+    why: str
+
+
+@dataclass(frozen=True)
+class Slip:
+    """Something in a reported number that cannot be as it was printed."""
+
+    number: Number
+    text: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Every reported number with its interval, every claim with its verdict, and the slips."""
+
+    numbers: Sequence[tuple[Number, Interval | None]]
+    opinions: Sequence[Opinion]
+    slips: Sequence[Slip]
+    family: int
+
+    @property
+    def judged(self) -> list[Judged]:
+        """Every comparison of every claim."""
+        return [one for opinion in self.opinions for one in opinion.judged]
+
+
+def audit(reported: Reported, rule: Rule) -> Audit:
+    """Judge all claims as one family: directed ones by Fisher and Holm, equality by two one-sided tests in the margin."""
+    pairs = [
+        (claim, comparison, *ends)
+        for claim in reported.claims
+        for comparison in claim.comparisons
+        if (ends := _ends(reported, claim, comparison))
+    ]
+    directed = [pair for pair in pairs if pair[1].relation in DIRECTED]
+    found = [counts.fisher(_count(a), _count(b)) for _, _, a, b in directed if not isinstance(b, float)]
+    adjusted = dict(zip(map(_key, directed), zip(found, compare.holm(found), strict=True), strict=True))
+    judged = [_judge(*pair, adjusted.get(_key(pair)), rule) for pair in pairs]
+    opinions = [_opinion(reported, claim, [one for one in judged if one.claim == claim], rule) for claim in reported.claims]
+    numbers = [(number, compare.wilson(*number.count) if number.count else None) for number in reported.numbers]
+    return Audit(numbers, opinions, _slips(reported.numbers), len(directed))
+
+
+def _ends(reported: Reported, claim: Claim, comparison: Comparison) -> tuple[Number, Number | float] | None:
+    """The two reported counts of a comparison, or the count and the number that it is held against."""
+    own = Reported([number for number in reported.numbers if number.sweep == claim.sweep])
+    a = own.number(comparison.left, claim.metric)
+    right = comparison.right
+    b = right if isinstance(right, float) else own.number(right, claim.metric)
+    if a is None or b is None or a.count is None or (isinstance(b, Number) and b.count is None):
+        return None
+    return a, b
+
+
+def _key(pair: tuple[Claim, Comparison, Number, Number | float]) -> tuple[str, str, str]:
+    return pair[0].id, str(pair[1].left), str(pair[1].right)
+
+
+def _judge(
+    claim: Claim, comparison: Comparison, a: Number, b: Number | float, p: tuple[float, float] | None, rule: Rule
+) -> Judged:
+    first = _count(a)
+    margin = rule.margin.get(claim.metric, math.nan)
+    if p is None:
+        level = 1 - 2 * rule.alpha
+        if isinstance(b, float):
+            low, high = compare.wilson(*first, level)
+            apart, interval, share = first.share - b, Interval(low - b, high - b), b
+            needed = math.ceil(counts.needed_for_equality(share, margin, rule.alpha) / 2)  # one of the two is no sample
+        else:
+            second = _count(b)
+            apart, interval = first.share - second.share, counts.difference(first, second, level)
+            needed = counts.needed_for_equality((first.share + second.share) / 2, margin, rule.alpha)
+        verdict = STANDS if -margin < interval.low and interval.high < margin else NOT
+        verdict = OPPOSED if interval.low > margin or interval.high < -margin else verdict
+        return Judged(claim, comparison, a, b, apart, interval, math.nan, math.nan, needed, verdict)
+    assert isinstance(b, Number)
+    second = _count(b)
+    apart = first.share - second.share
+    claimed = apart > 0 if comparison.relation == ">" else apart < 0
+    verdict = NOT if p[1] >= rule.alpha else STANDS if claimed else OPPOSED
+    needed_each = counts.needed(first.share, second.share, rule.alpha)
+    return Judged(claim, comparison, a, b, apart, counts.difference(first, second), *p, needed_each, verdict)
+
+
+def _opinion(reported: Reported, claim: Claim, judged: Sequence[Judged], rule: Rule) -> Opinion:
+    if claim.relation == "uncorrelated":
+        return _uncorrelated(reported, claim, rule)
+    if not judged or len(judged) < len(claim.comparisons):
+        return Opinion(claim, NOTHING, judged, "")
+    verdicts = [one.verdict for one in judged]
+    verdict = next((worst for worst in (OPPOSED, NOT) if worst in verdicts), STANDS)
+    if len(judged) == 1:
+        return Opinion(claim, verdict, judged, "")
+    upheld = verdicts.count(STANDS)
+    return Opinion(claim, verdict, judged, f"{upheld} of its {len(judged)} comparisons stand")
+
+
+def _uncorrelated(reported: Reported, claim: Claim, rule: Rule) -> Opinion:
+    """Test against drawn accuracy over all settings of which both were reported, each network once."""
+    pairs = {}
+    for number in reported.numbers:
+        other = next((one for one in reported.numbers if one.id == number.id and one.metric == claim.right), None)
+        if number.metric == claim.left and other and number.value is not None and other.value is not None:
+            pairs[number.value, other.value, number.model] = (number.value, other.value)
+    listed = list(pairs.values())
+    r, (low, high), p = counts.correlation([a for a, _ in listed], [b for _, b in listed])
+    why = f"rank correlation {r:.2f} ({low:.2f} to {high:.2f}; p {_shown(p)}) over {len(pairs)} reported networks"
+    if -rule.correlation < low and high < rule.correlation:
+        return Opinion(claim, STANDS, [], why)
+    return Opinion(claim, NOTHING if math.isnan(r) else OPPOSED if p < rule.alpha else NOT, [], why)
+
+
+def _shown(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def _count(number: Number | float) -> Count:
+    assert isinstance(number, Number)
+    assert number.count is not None
+    return number.count
+
+
+def _slips(numbers: Sequence[Number]) -> list[Slip]:
+    found = [
+        Slip(number, text)
+        for number in numbers
+        for text in (_rounding(number), _percent(number), _loss(number, numbers))
+        if text
+    ]
+    return found + _twice(numbers)
+
+
+def _rounding(number: Number) -> str:
+    """A share that no whole number of so many images gives (Brown and Heathers 2016)."""
+    if number.count is None or number.value is None:
+        return ""
+    unit = 10.0 ** -len(number.text.partition(".")[2])
+    if abs(number.count.share - number.value) <= unit / 2 + 1e-12:
+        return ""
+    return f"{number.count.correct} of {number.count.n} are {number.count.share:.6g}, not {number.text}"
+
+
+def _percent(number: Number) -> str:
+    """A printed share of errors that is not that of its counts."""
+    if not number.error_percent or number.count is None:
+        return ""
+    wrong = number.count.n - number.count.correct
+    percent, printed = 100 * wrong / number.count.n, float(number.error_percent)
+    digits = len(number.error_percent.partition(".")[2])
+    if abs(percent - printed) <= 0.5 * 10.0**-digits:
+        return ""
+    said = f"{wrong} of {number.count.n} are {percent:.{digits + 1}f} %, printed as {number.error_percent} %"
+    if abs(percent - printed) < 10.0**-digits:
+        return f"{said}: cut off, not rounded"
+    return f"{said}: {percent / printed:.0f} times too small" if printed < percent else said
+
+
+def _loss(number: Number, numbers: Sequence[Number]) -> str:
+    """A loss that is lower than so many misread images allow."""
+    if number.metric != "test/loss" or number.value is None:
+        return ""
+    same = [one for one in numbers if (one.id, one.sweep) == (number.id, number.sweep)]
+    accuracy = next((one for one in same if one.metric == "test/accuracy"), None)
+    loss = number.point.get("loss", "categorical_crossentropy")
+    least = _LEAST_LOSS.get(loss)
+    if accuracy is None or accuracy.value is None or least is None:
+        return ""
+    bound = (1 - accuracy.value) * least
+    if number.value >= bound:
+        return ""
+    return (f"a test accuracy of {accuracy.text} leaves a {loss.replace('_', ' ')} of at least {bound:.4f}, since the true "
+            f"class of a misread image has a probability of 1/2 at most; reported is {number.text}")  # fmt: skip
+
+
+def _twice(numbers: Sequence[Number]) -> list[Slip]:
+    """One network that stands in several sweeps: its comparisons share its luck."""
+    seen: dict[tuple[str, str, Count], list[Number]] = {}
+    for number in numbers:
+        if number.metric == "drawn/accuracy" and number.count:
+            seen.setdefault((number.model, number.text, number.count), []).append(number)
+    return [
+        Slip(same[0], f"{same[0].count.correct} of {same[0].count.n} stand in {len(same)} rows "
+             f"({', '.join(one.id for one in same)}): one network, or a coincidence, so these comparisons share its luck")
+        for same in seen.values() if len({one.sweep for one in same}) > 1 and same[0].count
+    ]  # fmt: skip

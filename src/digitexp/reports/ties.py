@@ -1,0 +1,67 @@
+"""The best setting against each of the others: by how much, with how many seeds, and what would tell them apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from digitexp.evaluation import compare, shares
+from digitexp.evaluation import ties as evaluation
+from digitexp.evaluation.compare import Interval
+from digitexp.evaluation.ties import Further
+from digitexp.reports import ranking
+from digitexp.reports.ranking import Row
+
+
+@dataclass(frozen=True)
+class Against:
+    """A setting against another on one set: the difference in accuracy with its 95 % interval.
+
+    `better` is how often the first wins over the seeds, with its interval, None where the images are not known; `further`
+    is what would tell the two apart, if their difference is real.
+    """
+
+    row: Row
+    apart: float
+    interval: Interval
+    better: tuple[float, Interval] | None
+    further: Further
+
+
+def against(best: Row, row: Row, part: str) -> Against:
+    """`best` against `row`, image by image where that is known."""
+    metric = f"{part}/accuracy"
+    apart = best.scored.mean(metric) - row.scored.mean(metric)
+    if ranking.paired([best.scored, row.scored], part):
+        a, b = best.scored.hits[part], row.scored.hits[part]
+        better = evaluation.chance_better(a, b) if len(a) > 1 else None
+        return Against(row, apart, compare.difference(a, b), better, evaluation.further(a, b))
+    one, other = best.scored.shares(part), row.scored.shares(part)
+    return Against(row, apart, shares.difference(one, other), None, evaluation.further_shares(one, other))
+
+
+def sentence(first: str, second: str, found: Against, part: str) -> str:
+    """What would end a tie, in words: "To tell a from b: about 9 more seeds, or 3,000 more val images, if ..."."""
+    if found.apart == 0:
+        return f"{first} and {second} read equally many {part} images: nothing says how many more would tell them apart."
+    ways = [
+        f"about {rounded(number)} more {what}{'' if number == 1 else 's'}"
+        for number, what in ((found.further.seeds, "seed"), (found.further.images, f"{part} image"))
+        if number is not None
+    ]
+    if not ways:
+        return f"More seeds alone, or more {part} images alone, would not tell {first} from {second}."
+    return f"To tell {first} from {second}: {', or '.join(ways)}, if the difference is real (found four times in five)."
+
+
+def rounded(number: int) -> str:
+    """A number as rough as it is known: two digits."""
+    if number < 100:
+        return str(number)
+    unit = 10 ** (len(str(number)) - 2)
+    return f"{round(number / unit) * unit:,}"
+
+
+def of_group(rows: Sequence[Row], names: Sequence[str], part: str) -> str:
+    """What would tell the best of a tie from the next; nothing where there is no tie."""
+    if len(rows) < 2:
+        return ""
+    return sentence(names[0], names[1], against(rows[0], rows[1], part), part)

@@ -1,0 +1,130 @@
+"""The audit of the reported numbers, against an independent computation with exact fractions, and what it must find."""
+
+import csv
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from digitexp import experiment
+from digitexp.compose import compose
+from digitexp.reports import audit as audits
+from digitexp.reports import claims
+from digitexp.reports.audit import NOT, NOTHING, OPPOSED, STANDS, audit
+from digitexp.reports.claims import Reported
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+@pytest.fixture(scope="module")
+def judged():
+    return audit(claims.read_all(EXPERIMENTS), compose().rule)
+
+
+def fisher(a, n, b, m):
+    """Two-sided, in fractions: the tables of these margins that are no likelier than the one found."""
+    ways = {k: math.comb(n, k) * math.comb(m, a + b - k) for k in range(max(0, a + b - m), min(n, a + b) + 1)}
+    return Fraction(sum(way for way in ways.values() if way <= ways[a]), math.comb(n + m, a + b))
+
+
+def independent():
+    """Comparison -> Holm's p-value, from the files alone: another reader, another test, another correction."""
+    shares, pairs = {}, []
+    for file in EXPERIMENTS.glob("reported/*/reported.csv"):
+        for row in csv.DictReader(file.read_text().splitlines()):
+            if row["metric"] == "drawn/accuracy":
+                shares[file.parent.name, row["setting"]] = int(row["correct"]), int(row["n"])
+    for file in EXPERIMENTS.glob("reported/*/claims.csv"):
+        for row in csv.DictReader(file.read_text().splitlines()):
+            path = row["left"].split("=")[0]
+            if row["relation"] in "<>" and (file.parent.name, row["left"]) in shares:
+                pairs.append((file.parent.name, row["left"], row["right"]))
+            if row["relation"] == "between":
+                ends = row["right"].split("=")[1].strip("[]").split(",")
+                for name in row["left"].split("=")[1].strip("[]").split(","):
+                    pairs += [(file.parent.name, f"{path}={name}", f"{path}={end}") for end in ends]
+    p = {pair: fisher(*shares[pair[0], pair[1]], *shares[pair[0], pair[2]]) for pair in pairs}
+    ordered = sorted(p, key=p.get)
+    adjusted, largest = {}, Fraction(0)
+    for place, pair in enumerate(ordered):
+        largest = max(largest, p[pair] * (len(p) - place))
+        adjusted[pair] = min(Fraction(1), largest)
+    return adjusted
+
+
+def test_agrees_with_an_independent_computation(judged):
+    expected = independent()
+    found = {
+        (one.claim.sweep, claims.point_text(one.comparison.left), claims.point_text(one.comparison.right)): one.adjusted
+        for one in judged.judged
+        if one.comparison.relation in "<>"
+    }
+    assert judged.family == len(expected) == 26
+    assert found.keys() == expected.keys()
+    for pair, p in expected.items():
+        assert found[pair] == pytest.approx(float(p), rel=1e-6), pair
+
+
+def test_what_stands_and_what_does_not(judged):
+    """As the reported counts allow: the list in the project's own plan."""
+    verdicts = {opinion.claim.id: opinion.verdict for opinion in judged.opinions}
+    assert [claim for claim, verdict in verdicts.items() if verdict == STANDS] == [
+        "adam_beats_adadelta", "ftrl_is_worse", "epochs_400_overfit", "units_50_beat_75",
+        "more_labels_help", "labels_200_help", "labels_400_beat_200",
+    ]  # fmt: skip
+    for claim in ("dropout_02_hurts", "dropout_05_hurts", "mse_beats_cce", "others_between", "labels_800_best",
+                  "labels_1000_worse"):  # fmt: skip
+        assert verdicts[claim] == NOT, claim
+    adagrad = [one for one in judged.judged if one.comparison.left == {"optimizer.name": "adagrad"}]
+    assert [one.verdict for one in adagrad] == [NOT, STANDS]  # not above Adadelta, but below Adam
+    assert verdicts["test_is_no_guide"] == OPPOSED
+    assert verdicts["dense_trains_faster"] == NOTHING
+
+
+def test_equality_needs_an_interval_within_the_margin(judged):
+    by_claim = {one.claim.id: one for one in judged.judged}
+    same = by_claim["labels_600_equal_400"]
+    assert same.apart == 0
+    assert same.verdict == NOT  # 462 of 500 twice: +- 0.028, the margin is 0.02
+    wide = compose(["rule.margin={drawn/accuracy:0.05}"]).rule
+    opinions = {one.claim.id: one.verdict for one in audit(claims.read_all(EXPERIMENTS), wide).opinions}
+    assert opinions["labels_600_equal_400"] == opinions["ftrl_cannot_train"] == STANDS
+    assert opinions["cnn_epochs_no_change"] == NOT
+
+
+def test_finds_the_slips(judged):
+    text = {slip.number.id: slip.text for slip in judged.slips}
+    assert text["per_digit_0"] == "1 of 767 are 0.1304 %, printed as 0.013 %: 10 times too small"
+    assert text["per_digit_8"].endswith("printed as 0.49 %: cut off, not rounded")
+    assert "at least 0.0496" in text["cnn_epochs_400"]
+    assert "cnn_optimizer_adadelta" in text["cnn_epochs_200"]
+    assert len(text) == 5
+
+
+def test_a_share_that_no_count_gives_is_a_slip(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "reported.csv").write_text(
+        "id,model,setting,metric,value,correct,n,epochs,error_percent,source,note\n"
+        "wrong,dense,training.epochs=1,drawn/accuracy,0.83,164,200,,,s,\nright,dense,training.epochs=2,drawn/accuracy,0.83,166,200,,,s,\n"
+    )
+    found = audit(claims.read(tmp_path, "s"), compose().rule)
+    assert [(slip.number.id, slip.text) for slip in found.slips] == [("wrong", "164 of 200 are 0.82, not 0.83")]
+
+
+def test_of_nothing_nothing_is_said():
+    assert audit(Reported(), compose().rule).opinions == []
+
+
+def test_what_is_committed_is_what_the_command_writes(tmp_path):
+    for name in ("reported.csv", "claims.csv"):
+        for file in EXPERIMENTS.glob(f"reported/*/{name}"):
+            place = tmp_path / file.relative_to(EXPERIMENTS)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(file.read_bytes())
+    given = experiment.audit(compose(["report.audit=true", f"report.folder={tmp_path}"]))
+    assert given.answer.startswith("Of 27 claims, 7 stand")
+    assert sorted(file.name for file in given.files) == ["README.md", "comparisons.csv", "comparisons.png", "index.html", "numbers.csv"]
+    for name in ("README.md", "comparisons.csv", "numbers.csv"):
+        assert (tmp_path / "audit" / name).read_text() == (EXPERIMENTS / "audit" / name).read_text()
+    assert not audits.audit(Reported(), compose().rule).slips

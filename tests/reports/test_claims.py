@@ -1,0 +1,74 @@
+"""Claims are read as they were written, and what is wrong in their files is refused in one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from digitexp.errors import DataError
+from digitexp.evaluation.counts import Count
+from digitexp.reports.claims import Claim, Comparison, read, read_all
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+NUMBERS = "id,model,setting,metric,value,correct,n,epochs,error_percent,source,note\n"
+CLAIMS = "id,left,relation,right,metric,wording\n"
+
+
+def claim(left, relation, right):
+    return Claim("s", "c", left, relation, right, "drawn/accuracy", "")
+
+
+def test_what_is_compared():
+    assert claim("training.epochs=400", "<", "training.epochs=200").comparisons == [
+        Comparison({"training.epochs": 400}, "<", {"training.epochs": 200})
+    ]
+    between = claim("optimizer.name=[sgd,nadam]", "between", "optimizer.name=[adadelta,adam]").comparisons
+    names = [(one.left["optimizer.name"], one.relation, one.right["optimizer.name"]) for one in between]
+    assert names == [("sgd", ">", "adadelta"), ("sgd", "<", "adam"), ("nadam", ">", "adadelta"), ("nadam", "<", "adam")]
+    assert claim("optimizer.name=ftrl", "=", "chance 0.1").comparisons == [Comparison({"optimizer.name": "ftrl"}, "=", 0.1)]
+    assert claim("labels of one kind", ">", "labels of another").comparisons == []
+    assert claim("model=dense", "<", "model=cnn").comparisons == []  # a network is no setting that a sweep varies
+
+
+def test_a_claim_names_its_setting_once():
+    assert str(claim("loss=a", ">", "loss=b")) == "loss=a > b"
+
+
+def test_all_that_was_reported_is_there():
+    reported = read_all(EXPERIMENTS)
+    assert len(reported.claims) == len({one.id for one in reported.claims}) == 27
+    assert sum(one.metric == "drawn/accuracy" for one in reported.numbers) == 28  # 27, and the reference model once more
+    counted = [one for one in reported.numbers if one.metric == "drawn/accuracy"]
+    assert all(one.count and abs(one.count.share - one.value) < 1e-9 for one in counted)
+
+
+def test_a_sweep_and_that_of_the_seed_share_what_was_reported():
+    own, seed = read(EXPERIMENTS, "manual_labels"), read(EXPERIMENTS, "reported/manual_labels")
+    assert own == seed
+    assert own.number({"data.manual_labels": 800}, "drawn/accuracy").count == Count(483, 500)
+    assert own.claims[-1].relation == "uncorrelated"  # about every sweep
+    assert read(EXPERIMENTS, "nothing").claims == ()
+
+
+def test_zero_is_zero(tmp_path):
+    assert read(EXPERIMENTS, "dense_dropout").number({"model.layer_1.dropout": 0.0}, "drawn/accuracy").text == "0.694"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "match"),
+    [
+        ("reported.csv", "id,value\na,1\n", r"reported.csv: found no column model, setting"),
+        ("reported.csv", NUMBERS + "a,dense,x=1,drawn/accuracy,0.5,7,5,,,s,\n", r"line 2: found 7 correct of 5"),
+        ("reported.csv", NUMBERS + "a,dense,x=1,drawn/accuracy,0.5,many,5,,,s,\n", r"line 2: .*'many'; allowed are numbers"),
+        ("claims.csv", CLAIMS + "a,x=1,beats,x=2,drawn/accuracy,w\n", r"line 2: relation beats: allowed are >, <, =, between"),
+    ],
+)
+def test_what_is_wrong_is_refused(file, text, match, tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / file).write_text(text)
+    with pytest.raises(DataError, match=match):
+        read(tmp_path, "s")
+
+
+def test_nothing_to_audit_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"found no reported.csv or claims.csv in .*type report.folder=FOLDER"):
+        read_all(tmp_path)

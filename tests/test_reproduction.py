@@ -1,0 +1,102 @@
+"""A recorded run trained again gives what it gave; two runs are compared image by image."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from digitexp import cli, experiment, reproduction, screen
+from digitexp.compose import compose
+from digitexp.errors import ConfigError, TrackingError
+from digitexp.planning import plan
+from digitexp.reports import pair
+from digitexp.tracking import portable
+
+QUICK = ["data.limit=150", "training.epochs=2", "search.space={optimizer.name:[adam,sgd]}", "search.name=asked"]
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """A recorded sweep of two runs: its settings, and the signature of each."""
+    folder = tmp_path_factory.mktemp("asked")
+    settings = [f"tracking.uri=sqlite:///{folder}/mlflow.db", f"report.folder={folder}/experiments"]
+    experiment.run(plan(compose([*settings, *QUICK])))
+    experiment.report(compose([*settings, "search.name=asked"]))
+    runs = portable.read(folder / "experiments" / "asked" / "runs.csv").runs
+    return folder, settings, runs
+
+
+@pytest.mark.slow
+def test_a_run_of_the_store_comes_again(asked):
+    _, settings, runs = asked
+    config = compose(settings)
+    recorded = reproduction.find(config, runs[1].signature[:9])
+    assert recorded.settings["optimizer.name"] == "sgd"
+    again = reproduction.again(config, runs[1].signature)
+    assert (again.verdict, again.signature, again.differs) == ("identical", runs[1].signature, {})
+    assert again.name == "optimizer.name=sgd seed=1"
+    accuracy = next(one for one in again.measured if one.metric == "val/accuracy")
+    assert (accuracy.changed, accuracy.p) == (0, 1.0)
+    assert accuracy.interval.low <= 0 <= accuracy.interval.high
+
+
+@pytest.mark.slow
+def test_so_does_a_run_of_a_file_and_what_changed_is_named(asked, tmp_path, monkeypatch):
+    folder, _, runs = asked
+    sweep = portable.read(folder / "experiments" / "asked" / "runs.csv")
+    told = replace(
+        runs[0], facts=runs[0].facts | {"version.keras": "3.0.0"}, digests=runs[0].digests | {"test": "other"},
+        metrics=runs[0].metrics | {"test/accuracy": 0.0},
+    )  # fmt: skip
+    file = tmp_path / "runs.csv"
+    file.write_text(portable.table(replace(sweep, runs=[told])))
+    shown = []
+    monkeypatch.setattr(screen, "show_again", shown.append)
+    words = ["reproduce", runs[0].signature[:8], f"report.runs={file}", f"tracking.uri=sqlite:///{tmp_path}/none.db"]
+    assert cli.main(words) == 1
+    (again,) = shown
+    assert again.verdict == "different"
+    assert again.differs.keys() == {"version.keras", "data test"}
+    assert next(one for one in again.measured if one.metric == "test/accuracy").p < 0.001
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_what_is_not_recorded_is_refused(asked, tmp_path):
+    _, settings, runs = asked
+    with pytest.raises(TrackingError, match=r"found no finished run of that id or signature in sqlite.*type more of it"):
+        reproduction.find(compose(settings), "nothing")
+    with pytest.raises(TrackingError, match="found 2 of that beginning, "):
+        reproduction.find(compose(settings), "")
+    with pytest.raises(TrackingError, match=r"there is no store at .*report.runs=FILE"):
+        reproduction.find(compose([f"tracking.uri=sqlite:///{tmp_path}/none.db"]), "a")
+    foreign = replace(runs[0], settings=runs[0].settings | {"data.name": "letters"})
+    with pytest.raises(ConfigError, match="data=letters: no such file in conf/data"):
+        reproduction.configured(foreign, compose(settings))
+    assert cli.main(["reproduce"]) == 2
+
+
+@pytest.mark.slow
+def test_two_runs_image_by_image(asked):
+    folder, settings, runs = asked
+    a, b = (reproduction.find(compose(settings), run.signature) for run in runs)
+    given = reproduction.pair(compose([*settings, f"report.compare=['{runs[0].signature}','{runs[1].signature}']"]))
+    place = folder / "experiments" / "compare" / f"{runs[0].signature[:8]}-{runs[1].signature[:8]}"
+    assert given.note == ""
+    assert {"index.html", "README.md", "images.csv", "only-a-test.png"} <= {file.name for file in given.files}
+    assert {file.name for file in place.iterdir()} == {file.name for file in given.files}
+    with (place / "images.csv").open() as text:
+        rows = [row for row in csv.DictReader(text) if row["set"] == "test"]
+    assert [int(row["image"]) for row in rows] == list(np.flatnonzero(a.read["test"] != b.read["test"]))
+    assert all(a.labels["test"][int(row["image"])] == int(row["true"]) for row in rows)
+    test = next(part for part in pair.parts(a, b) if part.name == "test")
+    assert sum(test.counts) == len(a.labels["test"])
+    assert test.apart == pytest.approx(runs[0].metrics["test/accuracy"] - runs[1].metrics["test/accuracy"])
+    assert "| optimizer.name | adam | sgd |" in (place / "README.md").read_text()
+
+
+def test_runs_on_other_images_are_not_compared(asked):
+    _, settings, runs = asked
+    a = reproduction.find(compose(settings), runs[0].signature)
+    assert pair.parts(a, replace(a, digests=dict.fromkeys(a.digests, "other"))) == []
+    assert "cannot be compared image by image" in pair.answer(a, replace(a, read={}))
