@@ -21,7 +21,6 @@ ROOMS = {
     "training": {"keras", "tensorflow"},
     "evaluation": {"scipy", "sklearn"},
     "figures": {"matplotlib"},
-    "effects": {"matplotlib"},
     "results": set(),
     "runs": set(),
     "executors": {"psutil", "distributed"},
@@ -30,7 +29,7 @@ ROOMS = {
     "search": {"keras_tuner"},
     "tracking": {"mlflow", "psutil", "uvicorn", "keras"},  # keras: to hand the best network to MLflow
     "reports": {"jinja2", "matplotlib"},
-    "recognise": {"fastapi", "pydantic", "cv2", "uvicorn", "keras"},
+    "recognise": {"fastapi", "pydantic", "cv2", "PIL", "uvicorn", "keras"},
     "sweep": set(),
     "experiment": set(),
     "doctor": set(),

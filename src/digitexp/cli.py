@@ -2,9 +2,12 @@
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import fields
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -37,8 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return DONE
         verb = _verb(words)
         words = _subject(verb, words)
+        call = partial(predict, paths=_paths(words)) if verb == "predict" else VERBS[verb]
         with nullcontext() if verbose else quiet():
-            return _with_settings(VERBS[verb], words)
+            return _with_settings(call, words)
     except DigitexpError as error:
         screen.show_error(error)
         return REFUSED
@@ -151,6 +155,18 @@ def promote(config: Config) -> int:
     return DONE
 
 
+def explore(config: Config) -> int:
+    """Look at the data: classes, pixels, geometry, copies, suspicious labels; a page, into explorations/."""
+    from digitexp import experiment
+
+    gc.freeze()
+    gc.enable()
+    with screen.doing() as say:
+        explored = experiment.explore(config, say)
+    screen.show_explored(explored)
+    return DONE
+
+
 def reproduce(config: Config) -> int:
     """Train a recorded run again, by its id or signature, and show what differs."""
     if not config.reproduce.run:
@@ -163,9 +179,35 @@ def reproduce(config: Config) -> int:
     return SOME_FAILED if found.verdict == reproduction.DIFFERENT else DONE
 
 
+def predict(config: Config, paths: Sequence[str] = ()) -> int:
+    """Read the digits in images: predict IMAGE..., a folder of them, or - for standard input."""
+    if not paths:
+        raise ConfigError("predict: found no image; type digitexp predict IMAGE..., a folder, or - for standard input.")
+    from digitexp.recognise import network, predictions
+
+    chosen, asked = network.load(config.predict.model, config.data.classes, config.tracking.uri), config.predict
+    codes = []
+    for outcome in predictions.predict(paths, chosen, Path(asked.folder), asked.confidence, asked.debug):
+        if isinstance(outcome, predictions.Read):
+            codes.append(DONE)
+            screen.show_reading(outcome)
+        else:
+            codes.append(REFUSED)
+            screen.show_error(outcome.error)
+    return codes[0] if len(set(codes)) == 1 else SOME_FAILED
+
+
+def submit(config: Config) -> int:
+    """Write a submission for Kaggle, and what its score is worth beside it: submit data=kaggle data.path=FOLDER."""
+    from digitexp import experiment
+
+    screen.show_submission(experiment.submit(config))
+    return DONE
+
+
 VERBS: dict[str, Callable[[Config], int]] = {
-    "run": run, "plan": plan, "report": report, "reproduce": reproduce, "ui": ui, "draw": draw, "promote": promote,
-    "doctor": doctor,
+    "run": run, "plan": plan, "report": report, "reproduce": reproduce, "explore": explore, "ui": ui, "draw": draw,
+    "promote": promote, "predict": predict, "submit": submit, "doctor": doctor,
 }  # fmt: skip
 # The setting that a word without "=" after the verb is the value of.
 SUBJECTS = {"reproduce": "reproduce.run", "promote": "promote.model"}
@@ -204,6 +246,23 @@ def _subject(verb: str, words: list[str]) -> list[str]:
     if verb in SUBJECTS and words and "=" not in words[0] and words[0][0] not in "-+~":
         return [f"{SUBJECTS[verb]}={compose.typed(words[0])}", *words[1:]]
     return words
+
+
+def _paths(words: list[str]) -> list[str]:
+    """The paths among the words, taken out of them. What begins like a setting is one: type ./ before a path of such a name.
+
+    A path may hold an equals sign: `a=b.png` is one, since there is no setting `a`.
+    """
+    starts = {field.name for field in fields(Config)} | set(compose.GROUPS) | {"best", "hydra"}
+    paths = []
+    for word in list(words):
+        name, equals, _ = word.lstrip("+~").partition("=")
+        setting = re.split(r"[./@]", name)[0] in starts and (equals or word.startswith("~"))
+        flag = word.startswith("-") and word != "-"
+        if not setting and not flag:
+            words.remove(word)
+            paths.append(word)
+    return paths
 
 
 def _spelt_out(word: str) -> list[str]:

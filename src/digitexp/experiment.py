@@ -1,18 +1,21 @@
 """The one place where all rooms meet: a question is searched, run, tracked and ranked, and its best network kept."""
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from digitexp import planning
-from digitexp.compose import CONF
-from digitexp.config import change, to_yaml
+from digitexp.compose import CONF, compose
+from digitexp.config import change, flatten, to_yaml
 from digitexp.data import sets, sources
 from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.executors.executor import Work
 from digitexp.planning import Plan
-from digitexp.reports import answer, audit_pages, claims, pages, verdicts
+from digitexp.reports import answer, audit_pages, claims, exploration_page, pages, verdicts
 from digitexp.reports import audit as audits
+from digitexp.reports import exploration as explorations
 from digitexp.reports import front as front_page
 from digitexp.reports import report as reports
 from digitexp.settings import Config
@@ -25,7 +28,10 @@ from digitexp.tracking.store import Store, open_store
 from digitexp.training.engines import resolve
 from digitexp.watch import Watch
 
-__all__ = ["Outcome", "Promoted", "Reported", "audit", "front", "promote", "report", "run"]
+if TYPE_CHECKING:
+    from digitexp.recognise.submission import Submission
+
+__all__ = ["Explored", "Outcome", "Promoted", "Reported", "audit", "explore", "front", "promote", "report", "run", "submit"]
 
 
 def run(plan: Plan, text: str = "", watch: Watch | None = None, work: Work | None = None) -> Outcome:
@@ -143,6 +149,41 @@ def promote(config: Config) -> Promoted:
     return Promoted(address, chosen, before)
 
 
+@dataclass(frozen=True)
+class Explored:
+    """A look at the data: what stands out, the files, and the id of the run that has them."""
+
+    summary: str
+    files: Sequence[Path]
+    run: str
+
+
+def explore(config: Config, say: Callable[[str], None] = lambda text: None) -> Explored:
+    """Look at the data, and write what there is to see into its folder in `explore.folder` and into the store.
+
+    `say` is told what is being done. Needs no TensorFlow. Raises DataError.
+    """
+    exploration = explorations.gather(config.data, config.explore.labels, say)
+    drawn = "" if config.data.drawn.source == "none" else "-drawn"
+    name = f"{config.data.name}{drawn}"
+    say("drawing the figures")
+    files = exploration_page.write(exploration, Path(config.explore.folder, name), _explore_command(config))
+    say("writing to MLflow")
+    store = open_store(config.tracking.uri)
+    run_id = recorder.log_exploration(store, config, name, exploration_page.measured(exploration), files)
+    return Explored(exploration_page.summary(exploration), files, run_id)
+
+
+def _explore_command(config: Config) -> str:
+    """What to type for this look: the settings that are not those of the data's own file."""
+    usual = flatten(compose([f"data={config.data.name}"]).data, "data.")
+    chosen = {path: value for path, value in flatten(config.data, "data.").items() if value != usual[path]}
+    words = [f"{path}={'null' if value is None else str(value).lower() if isinstance(value, bool) else value}"
+             for path, value in chosen.items()]  # fmt: skip
+    skipped = [] if config.explore.labels else ["explore.labels=false"]
+    return shlex.join(["python", "-m", "digitexp", "explore", f"data={config.data.name}", *words, *skipped])
+
+
 def audit(config: Config) -> Reported:
     """Judge the reported numbers in the folder of the reports by themselves. Raises DataError when there are none."""
     folder = Path(config.report.folder)
@@ -155,6 +196,16 @@ def front(config: Config) -> Reported:
     file, folder = Path(str(config.report.readme)), Path(config.report.folder)
     front_page.write(file, folder, config.rule)
     return Reported(f"The table of claims in {file} says what the files in {folder} say.", [file], "")
+
+
+def submit(config: Config) -> "Submission":
+    """Write `submit.file` from `submit.models`; what its images were used for before is told by the networks' own runs."""
+    from digitexp.recognise import submission
+
+    def settings_of(run: str) -> dict[str, Any]:
+        return reader.settings(open_store(config.tracking.uri), run)
+
+    return submission.submit(config, settings_of)
 
 
 def _question(config: Config) -> str | None:

@@ -4,7 +4,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,9 @@ from digitexp.watch import Watch
 
 if TYPE_CHECKING:
     from digitexp.doctor import Finding
-    from digitexp.experiment import Outcome, Promoted, Reported
+    from digitexp.experiment import Explored, Outcome, Promoted, Reported
+    from digitexp.recognise.predictions import Read
+    from digitexp.recognise.submission import Submission
     from digitexp.reports.ranking import Row
     from digitexp.reproduction import Again
     from digitexp.results import Failure, Result
@@ -57,6 +60,7 @@ def show_help(verbs: Mapping[str, str], sweeps: Mapping[str, str]) -> None:
         f"{COMMAND} plan +sweep=dense_neurons search.repeats=3": "see what it would cost",
         f"{COMMAND} model=cnn training.epochs=3": "train one network",
         f"{COMMAND} report +sweep=cnn_optimizers": "write a page to send to a colleague",
+        f"{COMMAND} explore data=mnist": "look at the data, and for labels that may be wrong",
         f"{COMMAND} ui": "compare the runs in a browser",
     }
     console.print(_definitions("examples", examples))
@@ -309,6 +313,23 @@ def show_promoted(promoted: "Promoted") -> None:
         console.print(f"Before: {promoted.before}; to go back, type {COMMAND} promote {promoted.before}", soft_wrap=True)
 
 
+@contextmanager
+def doing() -> Iterator[Callable[[str], None]]:
+    """Says what is being done, in a terminal; gives the function to tell it."""
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status("") as status:
+        yield lambda text: status.update(escape(text))
+
+
+def show_explored(explored: "Explored") -> None:
+    """What stands out in the data, and where each file lies."""
+    console.print(escape(explored.summary))
+    for file in explored.files:
+        console.print(escape(str(file)), soft_wrap=True)
+
+
 def show_training(run: str) -> None:
     """That a recorded run is being trained again."""
     console.print(f"[dim]training {escape(run)} again; nothing of it is recorded[/]")
@@ -346,6 +367,48 @@ _AGAIN = {
     "alike": "Alike: no accuracy differs by more than chance (McNemar, Fisher where the images are not known; Holm, 5 %).",
     "different": "[red]Different[/]: an accuracy differs by more than chance (McNemar or Fisher; Holm, 5 %).",
 }
+
+
+def show_reading(read: "Read") -> None:
+    """What is written on an image, line by line, and of each line the mark that the network was least sure of."""
+    unsure = sum(mark.digit == "?" for mark in read.marks)
+    doubts = f", {unsure} of them unsure (?)" if unsure else ""
+    found = f"{_count(len(read.marks), 'digit')} in {_count(len(read.lines), 'line')}{doubts}" if read.marks else "no digit"
+    console.print(f"[bold]{escape(read.path)}[/]  {found}  [dim]{escape(str(read.picture))}[/]", soft_wrap=True)
+    if not read.marks:
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column("line", justify="right")
+    table.add_column("reads", overflow="fold", style="bold")
+    table.add_column("least sure of", no_wrap=True)
+    for number, text in enumerate(read.lines, 1):
+        line = [mark for mark in read.marks if mark.line == number]
+        place, mark = min(enumerate(line, 1), key=lambda entry: entry[1].probability)
+        other = f"{mark.runner_up} {mark.runner_up_probability:.2f}"
+        least = f"{mark.guess} {mark.probability:.2f}, or {other}, at place {place}"
+        table.add_row(str(number), text, least)
+    console.print(table)
+
+
+def show_submission(made: "Submission") -> None:
+    """Where the submission is, what it scores where that is known, and whether that score flatters."""
+    about = Table.grid(padding=(0, 2))
+    about.add_column(style="dim", no_wrap=True)
+    about.add_column(overflow="fold")
+    about.add_row("submission", escape(f"{made.file}, {made.images:,} images"))
+    for seen in made.networks:
+        of_it = (
+            f"where it was trained is not known: {seen.unknown_because}"
+            if seen.trained_on is None
+            else f"{seen.trained_on:,} of the images were trained on, {seen.chosen_by:,} chosen by"
+        )
+        about.add_row("network", escape(f"{seen.model}; {of_it}"))
+    if made.accuracy is not None:
+        flattered = f", of which {made.leaked:,} were seen before: it flatters" if made.leaked else ""
+        about.add_row("score", f"{made.accuracy:.5f} on {made.images:,} images{flattered}")
+    if made.leaked and made.clean_accuracy is not None:
+        about.add_row("", f"{made.clean_accuracy:.5f} on the {made.images - made.leaked:,} that were not")
+    console.print(about)
 
 
 def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:

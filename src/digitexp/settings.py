@@ -543,6 +543,39 @@ class Promote:
 
 
 @dataclass
+class Predict:
+    """`digitexp predict IMAGE...`: the network that reads, where its files go, and below which probability it says "?"."""
+
+    model: str = MISSING
+    folder: str = MISSING
+    confidence: float = MISSING
+    debug: bool = MISSING
+
+    def check(self, at: str) -> None:
+        require(0 <= self.confidence < 1, f"{at}.confidence", self.confidence, "a probability from 0 to below 1")
+
+
+@dataclass
+class Submit:
+    """`digitexp submit`: the networks whose probabilities are averaged, and the file that is written."""
+
+    models: list[str] = MISSING
+    file: str = MISSING
+
+    def check(self, at: str) -> None:
+        require(len(self.models) >= 1, f"{at}.models", self.models, "a list of one network or several")
+        require(self.file.endswith(".csv"), f"{at}.file", self.file, "a file that ends in .csv")
+
+
+@dataclass
+class Explore:
+    """`digitexp explore`: the folder in which each data set has its own; whether suspicious labels are looked for."""
+
+    folder: str = MISSING
+    labels: bool = MISSING
+
+
+@dataclass
 class Config:
     """All settings of one run, and of the sweep that it belongs to."""
 
@@ -561,9 +594,12 @@ class Config:
     rule: Rule = MISSING
     report: Report = MISSING
     doctor: Doctor = MISSING
+    explore: Explore = MISSING
     reproduce: Reproduce = MISSING
     promote: Promote = MISSING
     draw: Draw = MISSING
+    predict: Predict = MISSING
+    submit: Submit = MISSING
 
     @property
     def experiment(self) -> str:

@@ -1,0 +1,110 @@
+"""Files in, pixels out: which files are meant, how large they claim to be, what they hold."""
+
+import io
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from digitexp.errors import DataError
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+STANDARD_INPUT = "-"
+MOST_PIXELS = 100_000_000  # a header that claims more is refused before anything is decoded
+LONGEST = 2400  # pixels of the longer side of what is worked on: strokes of a 12-megapixel page still have four
+WRITTEN = ".marks."  # in the names of what `predict` itself writes
+
+
+def listed(paths: Sequence[str]) -> Iterator[tuple[str, DataError | None]]:
+    """Every image that `paths` name, a folder's in the order of their names; with an error for what is none.
+
+    A folder is read one level deep, without what an earlier `predict` wrote into it.
+    """
+    for path in paths:
+        place = Path(path)
+        if path == STANDARD_INPUT or not place.is_dir():
+            yield path, None
+            continue
+        try:
+            inside = sorted(file for file in place.iterdir() if file.suffix.lower() in ENDINGS and WRITTEN not in file.name)
+        except OSError as error:
+            yield path, DataError(f"{path}: the folder cannot be read: {error.strerror}.")
+            continue
+        if not inside:
+            ends = ", ".join(ENDINGS)
+            yield path, DataError(f"{path}: found no image in this folder; allowed are files that end in {ends}.")
+        yield from ((str(file), None) for file in inside)
+
+
+def read(path: str) -> tuple[NDArray[np.uint8], float]:
+    """The pixels of an image as a camera meant them, BGR uint8 `(h, w, 3)`, and how often each side was made shorter.
+
+    The side that is longer has at most 2,400 pixels. The header is read first: what claims more than 100 million pixels
+    is never decoded. What is transparent lies on a ground that its ink can be told from. Raises DataError.
+    """
+    try:
+        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
+    name = "standard input" if path == STANDARD_INPUT else path
+    if not content:
+        raise DataError(f"{name}: found an empty file, allowed is an image.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's own warning of a size that is allowed here
+        try:
+            return _decode(content, name)
+        except UnidentifiedImageError as error:
+            raise DataError(f"{name}: found no image that can be read; allowed are {', '.join(ENDINGS)}.") from error
+        except Image.DecompressionBombError as error:
+            claimed = re.search(r"\d+", str(error))
+            raise DataError(f"{name}: {_too_large(f'{int(claimed.group()) if claimed else 0:,} pixels')}") from error
+        except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, ArithmeticError) as error:
+            # what Pillow's readers raise for a file that is cut short or was changed
+            reason = str(error).strip().rstrip(".") or type(error).__name__
+            raise DataError(f"{name}: the image is broken: {reason}.") from error
+
+
+def _decode(content: bytes, name: str) -> tuple[NDArray[np.uint8], float]:
+    with Image.open(io.BytesIO(content)) as image:
+        width, height = image.size
+        if width * height > MOST_PIXELS:
+            raise DataError(f"{name}: {_too_large(f'{width:,} x {height:,} pixels')}")
+        # A JPEG's decoder can leave out what would be thrown away, down to the size that is asked for.
+        image.draft("RGB", (min(width, LONGEST), min(height, LONGEST)))
+        image.load()
+        turned = ImageOps.exif_transpose(image)
+    pixels = _opaque(turned)
+    longer = max(pixels.shape[:2])
+    if longer > LONGEST:
+        pixels = cv2.resize(pixels, None, fx=LONGEST / longer, fy=LONGEST / longer, interpolation=cv2.INTER_AREA)
+    return pixels, max(width, height) / max(pixels.shape[:2])
+
+
+def _too_large(found: str) -> str:
+    return f"found {found}, allowed are at most {MOST_PIXELS:,} pixels; make it smaller first."
+
+
+def _opaque(image: Image.Image) -> NDArray[np.uint8]:
+    """BGR without transparency; grey values of 16 bits are brought to 8 by their range."""
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image, np.float64)
+        largest = 65535.0 if 255 < values.max() <= 65535 else max(float(values.max()), 255.0)
+        grey = np.clip(values / largest * 255, 0, 255).astype(np.uint8)
+        return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+    if not image.has_transparency_data:
+        return cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR)
+    pixels = np.asarray(image.convert("RGBA"))
+    colours = cv2.cvtColor(pixels[..., :3], cv2.COLOR_RGB2BGR)
+    weight = pixels[..., 3:].astype(np.float32) / 255
+    if not weight.any():
+        return np.full_like(colours, 255)
+    mean = (colours * weight).sum(axis=(0, 1)) / weight.sum()
+    # Mostly transparent, it is ink on nothing; mostly opaque, a page with its corners cut.
+    ground = mean if weight.mean() > 0.5 else np.full(3, 0.0 if mean.mean() > 127 else 255.0)
+    return np.rint(colours * weight + ground * (1 - weight)).astype(np.uint8)
