@@ -18,7 +18,7 @@ ROOMS = {
     "compose": {"hydra", "omegaconf"},
     "data": {"sklearn", "cv2", "keras"},  # keras: its download of MNIST
     "models": {"keras"},
-    "training": {"keras", "tensorflow"},
+    "training": {"keras", "tensorflow", "sklearn"},  # sklearn: the baselines
     "evaluation": {"scipy", "sklearn"},
     "figures": {"matplotlib"},
     "results": set(),

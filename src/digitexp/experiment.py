@@ -3,12 +3,13 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitexp import planning
-from digitexp.compose import CONF, compose
-from digitexp.config import change, flatten, to_yaml
+from digitexp.compose import compose
+from digitexp.config import CONF, change, flatten, to_yaml
 from digitexp.data import sets, sources
 from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.executors.executor import Work
@@ -21,7 +22,7 @@ from digitexp.reports import report as reports
 from digitexp.settings import Config
 from digitexp.signature import question
 from digitexp.sweep import Outcome, Sweep
-from digitexp.tracking import liveness, patience, portable, reader, recorder, registry
+from digitexp.tracking import ledger, liveness, patience, portable, reader, recorder, registry
 from digitexp.tracking import store as stores
 from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import Store, open_store
@@ -85,7 +86,8 @@ def _refit(sweep: Plan, outcome: Outcome, watch: Watch) -> str | None:
     }
     whole = {"data.validation": 0.0, "data.folds": None, "data.fold": 1, "search.objective": None}
     config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
-    refitted = run(planning.plan(config), "The winner, trained on training and validation images", watch)
+    spelt = planning.plan(config, partial(ledger.network, config.tracking.uri))
+    refitted = run(spelt, "The winner, trained on training and validation images", watch)
     store = open_store(config.tracking.uri)
     run_id = next(found.id for found in reader.finished(store) if found.parent == refitted.parent)
     return registry.register_best(store, refitted.parent, outcome.experiment, run_id, reader.result(store, run_id).network)

@@ -1,8 +1,9 @@
 """What a question would run, what of it is finished, and what the rest would cost. Needs neither TensorFlow nor a store."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -11,7 +12,7 @@ from digitexp.config import change, present
 from digitexp.data import sets, sources
 from digitexp.errors import SpaceError
 from digitexp.models.layers import layers, training_flops
-from digitexp.settings import Config, Data
+from digitexp.settings import SCRATCH, Config, Data
 from digitexp.signature import question, signature
 from digitexp.space import Parameter, Point
 from digitexp.training.engines import resolve
@@ -54,6 +55,7 @@ class Plan:
     question: str
     parameters: Sequence[Parameter]
     points: Sequence[Point] | None
+    starts: Mapping[str, Path] = field(default_factory=dict)  # the files of networks that training begins with
 
     @property
     def trials(self) -> int:
@@ -72,7 +74,8 @@ class Plan:
     def jobs(self, trial: int, point: Point) -> list[Job]:
         """The runs of one trial, one for each seed."""
         seeds = range(self.config.seed, self.config.seed + self.config.search.repeats)
-        return [self._job(trial, point, resolve(change(self.config, dict(point) | {"seed": seed}))) for seed in seeds]
+        configs = [resolve(located(change(self.config, dict(point) | {"seed": seed}), self.starts)) for seed in seeds]
+        return [self._job(trial, point, config) for config in configs]
 
     def _job(self, trial: int, point: Point, config: Config) -> Job:
         digests = self.sources_of(config)
@@ -84,7 +87,7 @@ class Plan:
     def sources_of(self, config: Config) -> Mapping[str, str]:
         """The digests of the data of one run; a sweep may vary where its data come from."""
         same = _origin(config.data) == _origin(self.config.data)
-        return self.sources if same else sources.source_digests(config.data)
+        return {**(self.sources if same else sources.source_digests(config.data)), **_start(config)}
 
     def listed_jobs(self) -> list[Job]:
         """Every run of a list of points; where trials are proposed, the reference network in their place."""
@@ -103,13 +106,35 @@ def _origin(data: Data) -> tuple[object, ...]:
     return data.name, data.path, data.test_labels, data.also, data.split, data.writers, data.drawn
 
 
-def plan(config: Config) -> Plan:
-    """Spell out the question of `config`. Raises ConfigError, SpaceError and DataError for all that cannot be run."""
-    digests = sources.source_digests(config.data)
+def located(config: Config, starts: Mapping[str, Path]) -> Config:
+    """`config` with the file of the network that training begins with in place of its address."""
+    start = config.training.start
+    return change(config, {"training.start": str(starts[start])}) if start in starts else config
+
+
+def digests(config: Config) -> dict[str, str]:
+    """The digests of all files that decide a run: its data, and the network that training begins with."""
+    return sources.source_digests(config.data) | _start(config)
+
+
+def _start(config: Config) -> dict[str, str]:
+    start = config.training.start
+    return {} if start == SCRATCH else {"training.start": sources.sha256(Path(start))}
+
+
+def plan(config: Config, locate: Callable[[str], Path] = Path) -> Plan:
+    """Spell out the question of `config`. Raises ConfigError, SpaceError and DataError for all that cannot be run.
+
+    `locate` gives the file of a network by its address, as in `training.start`.
+    """
+    data = sources.source_digests(config.data)
     parameters = space.parse(config)
     points = space.points(config, parameters)
     _refuse_small(config, parameters)
-    spelt = Plan(config, digests, question(resolve(config), digests), parameters, points)
+    begun = {config.training.start, *(value for one in parameters if one.path == "training.start" for value in one.listed())}
+    starts = {address: locate(address) for address in begun - {SCRATCH}}
+    asked = resolve(located(config, starts))
+    spelt = Plan(config, data, question(asked, data | _start(asked)), parameters, points, starts)
     sets.size(config.data)
     for point in points or [{}]:
         applied = space.apply(config, point)

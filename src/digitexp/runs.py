@@ -14,13 +14,14 @@ from digitexp import registry
 from digitexp.data import sets as data_sets
 from digitexp.data.digits import Digits
 from digitexp.errors import ConfigError, DataError, OutOfMemoryError, TrainingError
-from digitexp.evaluation import roc
+from digitexp.evaluation import calibration, roc, shifts
+from digitexp.evaluation.shifts import SHIFTED
 from digitexp.models import network
 from digitexp.models.layers import layers, training_flops
 from digitexp.results import Failure, Predictions, Result
-from digitexp.settings import Config
+from digitexp.settings import Baseline, Config
+from digitexp.training import baselines, lanes
 from digitexp.training import checkpoints as states
-from digitexp.training import lanes
 from digitexp.training import train as training
 
 OnEpoch = Callable[[int, int, dict[str, float]], bool]
@@ -91,6 +92,9 @@ def _train(
         return
     loaded = {repr(config.data): data_sets.load(config.data) for config in chosen}
     sets = [loaded[repr(config.data)] for config in chosen]
+    if isinstance(chosen[0].model, Baseline):
+        yield positions[0], _baseline(chosen[0], sets[0])
+        return
     outcomes: Sequence[lanes.Trained]
     try:
         if chosen[0].training.engine == "lanes":
@@ -141,25 +145,64 @@ class _Kept:
 
 
 def _result(config: Config, sets: Mapping[str, Digits], model: Any, state: training.State, file: Path) -> Result:
-    predictions = {
-        name: Predictions(digits.labels, training.predict(model, digits.images))
-        for name, digits in sets.items()
-        if name != "train"
-    }
-    metrics = {name: values[-1] for name, values in state.curves.items()}
+    predictions = _predictions(config, sets, partial(training.predict, model))
+    metrics = state.measured(config.training.early_stopping)
     for name, predicted in predictions.items():
-        metrics |= training.evaluate(model, sets[name], name, predicted.probabilities)
-        area = roc.mean_area(predicted.labels, predicted.probabilities)
-        metrics |= {} if area is None else {f"{name}/auc": area}
-        metrics |= _registered_metrics(config, name, predicted)
+        part = sets[name.removesuffix(SHIFTED)]
+        metrics |= training.evaluate(model, part, name, predicted.probabilities) | _scores(config, name, predicted)
+    if "val/accuracy" in metrics:
+        metrics["val/gap"] = metrics["train/accuracy"] - metrics["val/accuracy"]
     metrics |= {"seconds": state.seconds, "parameters": float(model.count_params()), "epochs": float(state.epoch)}
+    metrics["images_per_second"] = len(sets["train"]) * state.epoch / state.seconds
+    metrics |= _reached(config.evaluation.target, state.curves.get("val/accuracy", []), state.ends)
     specs = layers(config)
     if specs is not None:
         metrics["tflop"] = training_flops(specs) * len(sets["train"]) * state.epoch / 1e12
     network.save(config, model, file)
     return Result(metrics, state.curves, predictions, network.layer_table(model), network.used_settings(config),
-                  {name: len(digits) for name, digits in sets.items()},
-                  {name: digits.digest() for name, digits in sets.items()}, list(config.data.classes), file)  # fmt: skip
+                  *_about(sets, predictions), list(config.data.classes), file)  # fmt: skip
+
+
+def _baseline(config: Config, sets: Mapping[str, Digits]) -> Result:
+    """A run without network, epochs and curves."""
+    started = time.perf_counter()
+    predict = baselines.fit(config.model, sets["train"], config.seed)
+    metrics = {"seconds": time.perf_counter() - started, "epochs": 0.0}
+    predictions = _predictions(config, sets, predict)
+    for name, predicted in predictions.items():
+        metrics |= training.measure(network.loss(config), name, predicted.labels, predicted.probabilities)
+        metrics |= _scores(config, name, predicted)
+    return Result(metrics, {}, predictions, [], {}, *_about(sets, predictions), list(config.data.classes), None)
+
+
+def _about(sets: Mapping[str, Digits], predictions: Mapping[str, Predictions]) -> tuple[dict[str, int], dict[str, str]]:
+    """How many images each set holds, and their digests."""
+    parts = {name: sets[name.removesuffix(SHIFTED)] for name in ("train", *predictions)}
+    return {name: len(part) for name, part in parts.items()}, {name: part.digest() for name, part in parts.items()}
+
+
+def _predictions(config: Config, sets: Mapping[str, Digits], predict: Callable[[Any], Any]) -> dict[str, Predictions]:
+    """What is said of every evaluation set, and, where `evaluation.shifts` asks for it, of the same images moved."""
+    scored = {name: digits for name, digits in sets.items() if name != "train"}
+    found = {name: Predictions(digits.labels, predict(digits.images)) for name, digits in scored.items()}
+    pixels = config.evaluation.shifts
+    for name, digits in scored.items() if pixels else ():
+        found[f"{name}{SHIFTED}"] = Predictions(digits.labels, shifts.average(predict, digits.images, pixels))
+    return found
+
+
+def _scores(config: Config, name: str, predicted: Predictions) -> dict[str, float]:
+    """What is told of a set from the probabilities alone."""
+    area = roc.mean_area(predicted.labels, predicted.probabilities)
+    metrics = {} if area is None else {f"{name}/auc": area}
+    metrics[f"{name}/calibration_error"] = calibration.expected_error(predicted.labels, predicted.probabilities)
+    return metrics | _registered_metrics(config, name, predicted)
+
+
+def _reached(target: float | None, accuracies: Sequence[float], ends: Sequence[float]) -> dict[str, float]:
+    """The epochs and the seconds of training after which the accuracy was `target`; nothing where it never was."""
+    epoch = next((epoch for epoch, accuracy in enumerate(accuracies, 1) if target is not None and accuracy >= target), None)
+    return {} if epoch is None else {"epochs_to_target": float(epoch), "seconds_to_target": ends[epoch - 1]}
 
 
 def _registered_metrics(config: Config, name: str, predicted: Predictions) -> dict[str, float]:

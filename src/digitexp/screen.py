@@ -23,6 +23,7 @@ from digitexp.config import change
 from digitexp.data import drawings, sets
 from digitexp.data.leakage import CLEAN
 from digitexp.planning import Job, Plan, Spent
+from digitexp.settings import Baseline
 from digitexp.watch import Watch
 
 if TYPE_CHECKING:
@@ -48,11 +49,12 @@ LEAKAGE = (
 _EARLY = {"interrupted": "interrupted", "budget": "search.budget is spent", "failures": "search.max_failures is reached"}
 
 
-def show_help(verbs: Mapping[str, str], sweeps: Mapping[str, str]) -> None:
-    """The verbs, how to type settings, and every sweep with its question."""
-    console.print(f"[bold]{COMMAND}[/] \\[VERB] \\[+sweep=NAME] \\[SETTING=VALUE ...]\n")
+def show_help(verbs: Mapping[str, str], sweeps: Mapping[str, str], recipes: Mapping[str, str]) -> None:
+    """The verbs, how to type settings, every sweep with its question, and every recipe with what it is."""
+    console.print(f"[bold]{COMMAND}[/] \\[VERB] \\[+sweep=NAME or +recipe=NAME] \\[SETTING=VALUE ...]\n")
     console.print("Hyperparameter experiments on handwritten digits: which setting is really better?\n")
-    for title, entries in (("verbs", {verb: text.splitlines()[0] for verb, text in verbs.items()}), ("sweeps", sweeps)):
+    first = {verb: text.splitlines()[0] for verb, text in verbs.items()}
+    for title, entries in (("verbs", first), ("sweeps", sweeps), ("recipes", recipes)):
         console.print(_definitions(title, entries))
         console.print()
     examples = {
@@ -112,10 +114,9 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     about.add_row("data", f"{' and '.join(config.data.sources)}: {images}")
     for note in drawings.notes(config.data.drawn, config.data.classes):
         about.add_row("note", escape(note))
-    about.add_row(
-        "training",
-        f"{config.model.kind}, {_count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}",
-    )
+    kinds = dict.fromkeys(job.config.model.kind for job in jobs)
+    steps = f", {_count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}"
+    about.add_row("training", " and ".join(kinds) + ("" if set(kinds) == {"baseline"} else steps))
     about.add_row("ranked by", config.search.objective or "nothing: no winner is chosen")
     total = f"{_count(plan.trials, 'trial')} x {_count(config.search.repeats, 'seed')} = {_count(plan.runs, 'run')}"
     if plan.points is None:
@@ -287,7 +288,12 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
     if outcome.best:
         about.add_row("best network", outcome.best)
     elif objective and outcome.rows and outcome.rows[0].rank and not plan.config.search.refit:
-        about.add_row("best network", f"not here: its run was imported; {COMMAND} run best={outcome.experiment} trains it")
+        best = change(plan.config, outcome.rows[0].scored.point)
+        if isinstance(best.model, Baseline):
+            about.add_row("best network", "none: the best is a baseline, of which no network is kept")
+        else:
+            train = f"{COMMAND} run best={outcome.experiment}"
+            about.add_row("best network", f"not here: its run was imported; {train} trains it")
     about.add_row("recorded in", outcome.store)
     about.add_row("compare", f"{COMMAND} ui search.name={outcome.experiment}")
     console.print()
@@ -464,6 +470,11 @@ def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
         lines = [f"Ranges are 95 % intervals (Wilson, widened by the spread of {seeds} seeds)."]
     if objective:
         lines.append("* chosen on: the ranking is by it, so the winner's own value flatters it.")
+    for row in rows:
+        if row.scored.together:
+            said = ", ".join(f"{part} {value:.4f}" for part, value in row.scored.together.items())
+            point = " ".join(f"{path}={_value(value)}" for path, value in row.scored.point.items())
+            lines.append(f"{point or 'The network'}, its {seeds} seeds read together: {said}.")
     top, ranked = [row for row in rows if row.top], [row for row in rows if row.rank]
     if len(top) > 1:
         lines.append(f"= a tie: these {len(top)} cannot be told apart on these images (5 %, Holm).")

@@ -20,8 +20,8 @@ from digitexp.settings import PROPOSED, Config
 RECIPE = 1
 
 # Where files lie; their bytes decide.
-PATHS = ("data.path", "data.also.path", "data.test_labels", "data.writers", "data.drawn.images", "data.drawn.labels",
-         "data.drawn.store")  # fmt: skip
+PATHS = ("training.start", "data.path", "data.also.path", "data.test_labels", "data.writers", "data.drawn.images",
+         "data.drawn.labels", "data.drawn.store")  # fmt: skip
 
 
 def signature(config: Config, sources: Mapping[str, str]) -> str:

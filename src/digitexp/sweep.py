@@ -17,6 +17,8 @@ import pandas as pd
 
 from digitexp import planning
 from digitexp.config import change
+from digitexp.data import sets
+from digitexp.evaluation import scores
 from digitexp.executors.choice import executor
 from digitexp.executors.executor import Bundle, Executor, Work
 from digitexp.planning import Job, Plan, Spent
@@ -312,7 +314,11 @@ class Sweep:
             return Scored(trial.number, trial.point, metrics, {}, images=reader.images(self.store, found[0].id))
         predicted = [reader.predictions(self.store, run.id) for run in found]
         hits = {name: [one[name].hits for one in predicted] for name in predicted[0]}
-        return Scored(trial.number, trial.point, metrics, hits)
+        together = {
+            name: scores.together(predicted[0][name].labels, [one[name].probabilities for one in predicted])
+            for name in (predicted[0] if self.plan.config.evaluation.ensemble and len(predicted) > 1 else ())
+        }
+        return Scored(trial.number, trial.point, metrics, hits, together=together)
 
     def _draw(self, trials: Sequence["Trial"], rows: Sequence[Row], best: Scored | None) -> None:
         """Table and picture of the sweep; pictures of every run that has none yet, or of the best trial's only."""
@@ -325,17 +331,18 @@ class Sweep:
         everyone = self.plan.config.tracking.pictures == "all"
         chosen = [trial for trial in trials if trial.number not in self.failures]
         pending = [
-            (run, pictures.LEAKAGE if self._leaking(trial) else "")
+            (run, trial)
             for trial in chosen
             if everyone or (best and trial.number == best.trial)
             for run in self._runs(trial.number, trial.point)
             if not (run.pictures or run.imported)
         ]
-        for number, (run, mark) in enumerate(pending, 1):
+        for number, (run, trial) in enumerate(pending, 1):
             self.watch.say(f"drawing the pictures of run {number} of {len(pending)}")
             with TemporaryDirectory(prefix="digitexp-") as folder:
-                title = f"{ranking.label(run.point)} seed={run.seed}{mark}"
-                pictures.draw_run(reader.result(self.store, run.id), title, Path(folder))
+                title = f"{ranking.label(run.point)} seed={run.seed}{pictures.LEAKAGE if self._leaking(trial) else ''}"
+                images = {name: part.images for name, part in sets.load(change(self.plan.config, trial.point).data).items()}
+                pictures.draw_run(reader.result(self.store, run.id), title, Path(folder), images)
                 recorder.log_pictures(self.store, run.id, Path(folder))
 
     def _leaking(self, trial: "Trial") -> bool:

@@ -54,7 +54,7 @@ def test_picture_json_and_csv_agree(tmp_path, page):
         assert mark["probability"] >= mark["runner_up_probability"]
     picture = cv2.imread(str(read.picture))
     green = (picture[..., 1].astype(int) - picture[..., 2] > 60).sum()
-    assert picture.shape == (1600, 2400, 3)
+    assert picture.shape == (1333, 2000, 3)
     assert green > 2000
     assert sorted(path.name for path in (tmp_path / "read").iterdir()) == [f"page.jpg.marks.{end}" for end in ("csv", "json", "png")]
 

@@ -12,7 +12,7 @@ from digitexp.errors import TrackingError, nearest
 from digitexp.results import Predictions, Result
 from digitexp.tracking import artifacts
 from digitexp.tracking.records import RunRecord, SweepRecord
-from digitexp.tracking.store import TAG, Store
+from digitexp.tracking.store import NETWORK, TAG, Store
 
 PAGE = 1000  # runs in one answer of the store
 CLOCKS = 60  # seconds by which those of several machines may differ
@@ -51,9 +51,10 @@ def one(store: Store, run: str) -> Recorded:
 
 
 def missing(store: Store, run: Recorded) -> list[str]:
-    """Which of the files of a finished run are gone; an imported one has its numbers alone."""
+    """Which of the files of a finished run are gone; an imported one has its numbers alone, a baseline no network."""
     there = {file.path for file in store.client.list_artifacts(run.id)}
-    files = (artifacts.RESULT,) if run.imported else (artifacts.RESULT, artifacts.PREDICTIONS, artifacts.NETWORK)
+    files = [artifacts.RESULT] if run.imported else [artifacts.RESULT, artifacts.PREDICTIONS]
+    files += [NETWORK] if not run.imported and run.kind != "baseline" else []
     return [name for name in files if name not in there]
 
 

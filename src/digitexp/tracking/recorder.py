@@ -121,6 +121,12 @@ def finish_run(
     last = int(result.metrics["epochs"])
     new = {name: value for name, value in result.metrics.items() if name not in result.curves}
     metrics = [(name, value, last) for name, value in new.items()]
+    # Where training went back to the weights of its best epoch, that is its last step.
+    metrics += [
+        (name, value, last + 1)
+        for name, value in result.metrics.items()
+        if name in result.curves and value != result.curves[name][-1]
+    ]
     metrics += [
         (name, value, step)
         for name, values in result.curves.items()

@@ -16,6 +16,7 @@ from digitexp.tracking import patience
 FOLDER = "mlruns"
 CREATING = 60  # seconds that another process may take to create a store
 TAG = "digitexp."  # the prefix of every tag of ours
+NETWORK = "network.keras"  # the trained network among the artifacts of its run
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from digitexp.training.train import State
 def save(file: Path, state: State) -> None:
     """Write a state; nothing is written, and nothing raised, where the disk refuses."""
     arrays = {f"variable.{number}": value for number, value in enumerate(state.variables)}
-    about = json.dumps({"epoch": state.epoch, "curves": state.curves, "seconds": state.seconds})
+    arrays |= {f"best.{number}": value for number, value in enumerate(state.best)}
+    about = json.dumps({"epoch": state.epoch, "curves": state.curves, "ends": state.ends, "seconds": state.seconds})
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=file.parent, prefix=f"{file.stem}.", suffix=".part", delete=False) as part:
@@ -39,7 +40,10 @@ def load(file: Path, until: int) -> State | None:
             about = json.loads(str(arrays["about"]))
             if about["epoch"] > until:
                 return None
-            variables = [arrays[f"variable.{number}"] for number in range(len(arrays.files) - 1)]
+            variables, best = (
+                [arrays[f"{kind}.{number}"] for number in range(sum(name.startswith(kind) for name in arrays.files))]
+                for kind in ("variable", "best")
+            )
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    return State(about["epoch"], variables, about["curves"], about["seconds"])
+    return State(about["epoch"], variables, about["curves"], best, about["ends"], about["seconds"])

@@ -136,6 +136,7 @@ def train(
                     if "val" in own and np.isfinite(losses[place]):
                         metrics |= evaluate(lane.model, own["val"], "val", probabilities[id(own["val"])][place])
                     lane.note(epoch, metrics)
+                    lane.ends.append(lane.spent + (time.perf_counter() - began) / len(lanes))
                     if lane.outcome is None:
                         keep(index, partial(reached, index))
                         if not on_epoch(index, epoch, metrics):
@@ -170,6 +171,7 @@ class _Lane:
     model: keras.Model
     curves: dict[str, list[float]] = field(default_factory=dict)
     outcome: Trained | None = None
+    ends: list[float] = field(default_factory=list)
     spent: float = 0.0  # seconds, before
 
     @property
@@ -178,7 +180,7 @@ class _Lane:
 
     def restore(self, state: State) -> None:
         self.curves = {name: list(values) for name, values in state.curves.items()}
-        self.spent = state.seconds
+        self.spent, self.ends = state.seconds, list(state.ends)
         for variable, value in zip(self.variables, state.variables, strict=True):
             variable.assign(value)
 
@@ -196,7 +198,8 @@ class _Lane:
         """A copy of the state; takes the trained weights out of the program."""
         program.unload(place)
         copied = {name: list(values) for name, values in self.curves.items()}
-        return State(epoch, [np.array(variable) for variable in self.variables], copied, self.spent + seconds)
+        values = [np.array(variable) for variable in self.variables]
+        return State(epoch, values, copied, ends=list(self.ends), seconds=self.spent + seconds)
 
 
 def _lane(config: Config) -> _Lane:
