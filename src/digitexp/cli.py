@@ -67,6 +67,9 @@ def run(config: Config) -> int:
     with screen.Progress(plan) as watch:
         outcome = experiment.run(plan, question, watch)
     screen.show_outcome(plan, outcome)
+    if outcome.early == "interrupted":
+        screen.show_interrupted()
+        return INTERRUPTED
     return SOME_FAILED if outcome.failed else DONE
 
 
@@ -104,6 +107,18 @@ def report(config: Config) -> int:
         chosen = reproduction.pair
     screen.show_report(chosen(config))
     return DONE
+
+
+def doctor(config: Config) -> int:
+    """Find what is wrong with store, disk, data and threads; doctor.fix=true mends it."""
+    from digitexp import doctor as doctors
+
+    found = doctors.examine(config)
+    for finding in found if config.doctor.fix else ():
+        if finding.mend:
+            finding.mend()
+    screen.show_findings(found, mended=config.doctor.fix)
+    return SOME_FAILED if any(not (config.doctor.fix and finding.mend) for finding in found) else DONE
 
 
 def draw(config: Config) -> int:
@@ -194,7 +209,7 @@ def submit(config: Config) -> int:
 
 VERBS: dict[str, Callable[[Config], int]] = {
     "run": run, "plan": plan, "report": report, "reproduce": reproduce, "explore": explore, "ui": ui, "draw": draw,
-    "promote": promote, "predict": predict, "submit": submit,
+    "promote": promote, "predict": predict, "submit": submit, "doctor": doctor,
 }  # fmt: skip
 # The setting that a word without "=" after the verb is the value of.
 SUBJECTS = {"reproduce": "reproduce.run", "promote": "promote.model"}
@@ -211,6 +226,9 @@ def _show_plan(config: Config, question: str) -> planning.Plan:
             planning.Spent(entry.kind, entry.tflop, entry.seconds) for entry in entries if entry.tflop and entry.seconds
         ]
     screen.show_plan(spelt, question, finished, spent)
+    asked = ledger.asked(config.tracking.uri, config.experiment) if stores.exists(config.tracking.uri) else []
+    if config.search.name and asked and spelt.question not in {one.question for one in asked}:
+        screen.show_difference(planning.difference(asked[-1].settings, config))
     return spelt
 
 

@@ -36,6 +36,7 @@ NEUTRAL: dict[str, Any] = {
     "data.near_duplicates": False,
     "training.precision": "float32",
     "training.class_weights": "none",
+    "training.until": None,
     "training.start": SCRATCH,
     "training.schedule.name": "constant",
     "training.early_stopping.patience": None,
@@ -232,6 +233,8 @@ def present(config: Config) -> dict[str, Any]:
     }
     unused = _unused(config.data) | _unused_of_training(config.training) | _unused_of_baseline(config)
     unused.add("evaluation.ensemble")  # of runs that are finished
+    if config.training.last == config.training.epochs:  # it is the whole run, whoever asks for it
+        unused.add("training.until")
     return {
         path: value
         for path, value in kept.items()
@@ -303,6 +306,7 @@ def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
         if (path.split(".")[0] in (*SWEPT, "evaluation") or (path == "extensions" and value))
         and (path.rpartition(".")[0] not in absent or path.endswith((".units", ".filters")))
         and not (path.startswith("optimizer.") and value is None)
+        and not (path == "training.until" and value is None)
     }
 
 

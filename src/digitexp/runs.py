@@ -21,25 +21,40 @@ from digitexp.models.layers import layers, training_flops
 from digitexp.results import Failure, Predictions, Result
 from digitexp.settings import Baseline, Config
 from digitexp.training import baselines, lanes
+from digitexp.training import checkpoints as states
 from digitexp.training import train as training
 
 OnEpoch = Callable[[int, int, dict[str, float]], bool]
 
 
 def run(
-    configs: Sequence[Config], folder: Path, on_epoch: OnEpoch = lambda index, epoch, metrics: True
+    configs: Sequence[Config],
+    folder: Path,
+    on_epoch: OnEpoch = lambda index, epoch, metrics: True,
+    checkpoints: Sequence[Path | None] = (),
 ) -> Iterator[tuple[int, Result | Failure]]:
     """Train and evaluate each of `configs`; gives (position, outcome) as they finish. Networks are saved in `folder`.
 
     `on_epoch(index, epoch, metrics)` is called when the run at `index` begins (epoch 0) and after each of its epochs, and
     says whether to go on. Runs that can be lanes of one program (`training.engine=lanes`) begin and finish together.
+    `checkpoints` are the files, one a run, in which its state is kept: a run whose file has a state goes on from there, and
+    one that ends before its horizon leaves its last.
     """
-    clock = _Clock(on_epoch)
-    for positions in _bundles(configs):
+    files = list(checkpoints) or [None] * len(configs)
+    told: dict[int, int] = {}
+
+    def tell(index: int, epoch: int, metrics: dict[str, float]) -> bool:
+        """A bundle that was split begins again, with the same numbers: each epoch is told once."""
+        if epoch <= told.get(index, -1):
+            return True
+        told[index] = epoch
+        return on_epoch(index, epoch, metrics)
+
+    for positions in bundles(configs):
         for index in positions:
-            clock(index, 0, {})
+            tell(index, 0, {})
         try:
-            yield from _train(configs, positions, folder, clock)
+            yield from _train(configs, positions, folder, tell, files)
         except (ConfigError, DataError, TrainingError) as error:
             yield from ((index, Failure(str(error), traceback.format_exc())) for index in positions)
         except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
@@ -48,23 +63,7 @@ def run(
             yield from ((index, Failure(message, traceback.format_exc())) for index in positions)
 
 
-class _Clock:
-    """Tells epochs on, each once: a bundle that was split begins again, with the same numbers. Notes when they ended."""
-
-    def __init__(self, on_epoch: OnEpoch) -> None:
-        self.on_epoch = on_epoch
-        self.ends: dict[int, list[float]] = {}  # by run, `time.perf_counter`
-
-    def __call__(self, index: int, epoch: int, metrics: dict[str, float]) -> bool:
-        if index in self.ends and epoch <= len(self.ends[index]):
-            return True
-        ends = self.ends.setdefault(index, [])
-        if epoch:
-            ends.append(time.perf_counter())
-        return self.on_epoch(index, epoch, metrics)
-
-
-def _bundles(configs: Sequence[Config]) -> list[list[int]]:
+def bundles(configs: Sequence[Config]) -> list[list[int]]:
     """Positions of runs that are trained as one program, and of every other run by itself."""
     able = [index for index, config in enumerate(configs) if config.training.engine == "lanes"]
     bundled = _lanes(configs, able)
@@ -72,48 +71,80 @@ def _bundles(configs: Sequence[Config]) -> list[list[int]]:
 
 
 def _lanes(configs: Sequence[Config], positions: Sequence[int], most: int = lanes.LANES) -> list[list[int]]:
-    bundles = lanes.bundles([configs[index] for index in positions], most)
-    return [[positions[place] for place in bundle] for bundle in bundles]
+    found = lanes.bundles([configs[index] for index in positions], most)
+    return [[positions[place] for place in bundle] for bundle in found]
 
 
 def _train(
-    configs: Sequence[Config], positions: Sequence[int], folder: Path, clock: _Clock
+    configs: Sequence[Config],
+    positions: Sequence[int],
+    folder: Path,
+    on_epoch: OnEpoch,
+    files: Sequence[Path | None],
 ) -> Iterator[tuple[int, Result | Failure]]:
     chosen = [configs[index] for index in positions]
+    kept = {index: _Kept(configs[index], files[index]) for index in positions}
+    starts = [checkpoint.epoch for checkpoint in kept.values()]
+    if chosen[0].training.engine == "lanes" and len(set(starts)) > 1:
+        for start in sorted(set(starts)):  # lanes begin after one and the same epoch
+            for together in _lanes(configs, [index for index in positions if kept[index].epoch == start]):
+                yield from _train(configs, together, folder, on_epoch, files)
+        return
     loaded = {repr(config.data): data_sets.load(config.data) for config in chosen}
     sets = [loaded[repr(config.data)] for config in chosen]
     if isinstance(chosen[0].model, Baseline):
         yield positions[0], _baseline(chosen[0], sets[0])
         return
-    started = time.perf_counter()
     outcomes: Sequence[lanes.Trained]
     try:
         if chosen[0].training.engine == "lanes":
             outcomes = lanes.train(
-                chosen, sets, on_epoch=lambda lane, epoch, metrics: clock(positions[lane], epoch, metrics)
+                chosen,
+                sets,
+                [checkpoint.state for checkpoint in kept.values() if checkpoint.state] or None,
+                on_epoch=lambda lane, epoch, metrics: on_epoch(positions[lane], epoch, metrics),
+                keep=lambda lane, state: kept[positions[lane]].keep(state),
             )
         else:
-            outcomes = [training.train(chosen[0], sets[0], on_epoch=partial(clock, positions[0]))]
+            (own,) = kept.values()
+            told = partial(on_epoch, positions[0])
+            outcomes = [training.train(chosen[0], sets[0], own.state, on_epoch=told, keep=own.keep)]
     except OutOfMemoryError:
         if len(chosen) == 1:
             raise
         for fewer in _lanes(configs, positions, len(chosen) // 2):
-            yield from _train(configs, fewer, folder, clock)
+            yield from _train(configs, fewer, folder, on_epoch, files)
         return
-    ended = time.perf_counter()
-    seconds = (ended - started) / len(chosen)
-    for index, config, own, outcome in zip(positions, chosen, sets, outcomes, strict=True):
+    for index, config, scored, outcome in zip(positions, chosen, sets, outcomes, strict=True):
         if isinstance(outcome, TrainingError):
             yield index, Failure(str(outcome), str(outcome))
         else:
-            ends = [seconds - (ended - end) / len(chosen) for end in clock.ends[index]]
-            yield index, _result(config, own, *outcome, seconds, ends, folder / f"{index}.keras")
+            kept[index].end(outcome[1])
+            yield index, _result(config, scored, *outcome, folder / f"{index}.keras")
 
 
-def _result(
-    config: Config, sets: Mapping[str, Digits], model: Any, state: training.State, seconds: float, ends: Sequence[float],
-    file: Path,
-) -> Result:  # fmt: skip
+class _Kept:
+    """The state of a run in its file: what it begins with, kept now and then, and the last of one that may be continued."""
+
+    def __init__(self, config: Config, file: Path | None) -> None:
+        self._config, self._file, self._kept = config, file, time.monotonic()
+        self.state = states.load(file, config.training.last) if file else None
+
+    @property
+    def epoch(self) -> int:
+        return self.state.epoch if self.state else 0
+
+    def keep(self, state: Callable[[], training.State]) -> None:
+        if self._file and time.monotonic() - self._kept >= self._config.execution.checkpoint_seconds:
+            states.save(self._file, state())
+            self._kept = time.monotonic()
+
+    def end(self, state: training.State) -> None:
+        if self._file and state.epoch < self._config.training.epochs:
+            states.save(self._file, state)
+
+
+def _result(config: Config, sets: Mapping[str, Digits], model: Any, state: training.State, file: Path) -> Result:
     predictions = _predictions(config, sets, partial(training.predict, model))
     metrics = state.measured(config.training.early_stopping)
     for name, predicted in predictions.items():
@@ -121,9 +152,9 @@ def _result(
         metrics |= training.evaluate(model, part, name, predicted.probabilities) | _scores(config, name, predicted)
     if "val/accuracy" in metrics:
         metrics["val/gap"] = metrics["train/accuracy"] - metrics["val/accuracy"]
-    metrics |= {"seconds": seconds, "parameters": float(model.count_params()), "epochs": float(state.epoch)}
-    metrics["images_per_second"] = len(sets["train"]) * state.epoch / seconds
-    metrics |= _reached(config.evaluation.target, state.curves.get("val/accuracy", []), ends)
+    metrics |= {"seconds": state.seconds, "parameters": float(model.count_params()), "epochs": float(state.epoch)}
+    metrics["images_per_second"] = len(sets["train"]) * state.epoch / state.seconds
+    metrics |= _reached(config.evaluation.target, state.curves.get("val/accuracy", []), state.ends)
     specs = layers(config)
     if specs is not None:
         metrics["tflop"] = training_flops(specs) * len(sets["train"]) * state.epoch / 1e12

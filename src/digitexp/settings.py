@@ -5,6 +5,7 @@ Each class checks its own settings in `check(at)`, where `at` is its dotted path
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Optional
@@ -28,6 +29,13 @@ def choose(path: str, name: str, known: Mapping[str, Any]) -> None:
     """Refuse a name that is not among the known ones."""
     if name not in known:
         raise ConfigError(f"{path}={name}: no such choice; allowed are {', '.join(known)}.{nearest(str(name), known)}")
+
+
+def seconds(time: str) -> float:
+    """A time such as 2h, 90min, 1h30min or 45s in seconds; 0 for what is none."""
+    found = re.fullmatch(r"(?:(\d+\.?\d*) ?h)? ?(?:(\d+\.?\d*) ?m(?:in)?)? ?(?:(\d+\.?\d*) ?s)?", time.strip())
+    parts = found.groups(default="0") if found else ()
+    return sum(float(part) * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
 
 
 @dataclass
@@ -445,11 +453,15 @@ FLOAT32, MIXED = "float32", "mixed_bfloat16"  # as Keras names them; mixed keeps
 
 @dataclass
 class Training:
-    """How long and in which steps a network trains, and by which engine: Keras one by one, or lanes side by side."""
+    """How long and in which steps a network trains, and by which engine: Keras one by one, or lanes side by side.
+
+    `epochs` is the horizon, which schedules follow; `until` ends the training after an earlier epoch.
+    """
 
     engine: str = MISSING
     precision: str = MISSING
     epochs: int = MISSING
+    until: Optional[int] = MISSING
     batch_size: int = MISSING
     class_weights: str = MISSING
     start: str = MISSING
@@ -464,6 +476,8 @@ class Training:
         choose(f"{at}.precision", self.precision, dict.fromkeys(["auto", FLOAT32, MIXED]))
         choose(f"{at}.class_weights", self.class_weights, dict.fromkeys(["none", "balanced"]))
         require(self.epochs >= 1, f"{at}.epochs", self.epochs, "a whole number from 1")
+        require(self.until is None or 1 <= self.until <= self.epochs, f"{at}.until", self.until,
+                f"an epoch from 1 to {at}.epochs={self.epochs}, or null for the last")  # fmt: skip
         require(self.batch_size >= 1, f"{at}.batch_size", self.batch_size, "a number of images from 1")
         require(0 <= self.label_smoothing < 1, f"{at}.label_smoothing", self.label_smoothing, "a share from 0 to below 1")
         require(self.ema is None or 0 < self.ema < 1, f"{at}.ema", self.ema, "a share between 0 and 1, or null for none")
@@ -479,6 +493,11 @@ class Training:
             and self.label_smoothing == 0
             and self.ema is None
         )
+
+    @property
+    def last(self) -> int:
+        """The epoch after which training ends."""
+        return self.until or self.epochs
 
 
 @dataclass
@@ -502,7 +521,7 @@ class Evaluation:
             choose(f"{at}.metrics", name, registry.METRICS)
 
 
-PROPOSED = ("random", "bayesian")  # trial by trial; the others are lists
+PROPOSED = ("random", "bayesian", "hyperband")  # trial by trial; the others are lists
 METHODS = ("grid", "one_at_a_time", "zip", *PROPOSED)
 
 
@@ -515,7 +534,10 @@ class Search:
     objective: Optional[str] = MISSING
     repeats: int = MISSING
     trials: int = MISSING
+    factor: int = MISSING
     refit: bool = MISSING
+    budget: Optional[str] = MISSING
+    max_failures: Optional[int] = MISSING
     space: dict[str, Any] = MISSING
 
     def check(self, at: str) -> None:
@@ -524,8 +546,38 @@ class Search:
         require(self.objective is not None or not self.refit, f"{at}.refit", True,
                 "false without an objective: there is no winner to train again")  # fmt: skip
         require(self.trials >= 1, f"{at}.trials", self.trials, "a number of trials from 1")
+        require(self.factor >= 2, f"{at}.factor", self.factor, "a whole number from 2")
+        require(self.budget is None or seconds(self.budget) > 0, f"{at}.budget", self.budget,
+                "a time such as 2h, 90min or 1h30min, or null for as long as it takes")  # fmt: skip
+        require(self.max_failures is None or self.max_failures >= 1, f"{at}.max_failures", self.max_failures,
+                "a number of runs from 1, or null to go on whatever fails")  # fmt: skip
         require(self.objective is not None or self.method not in PROPOSED, f"{at}.objective", None,
                 f"a measure such as val/accuracy, since {self.method} search ranks its trials")  # fmt: skip
+
+
+@dataclass
+class Execution:
+    """By whom runs are trained. Nothing here changes a number of a run, so nothing here is part of its signature."""
+
+    executor: str = MISSING
+    workers: int = MISSING
+    address: Optional[str] = MISSING
+    retries: int = MISSING
+    runs_per_worker: int = MISSING
+    memory_per_worker: float = MISSING
+    checkpoint_seconds: float = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.executor", self.executor, dict.fromkeys(["auto", "in_process", "pool", "dask"]))
+        require(self.workers >= 1, f"{at}.workers", self.workers, "a number of processes from 1")
+        require(self.workers == 1 or self.executor != "in_process", f"{at}.workers", self.workers,
+                f"1 in process; type {at}.executor=pool for more")  # fmt: skip
+        require((self.address is not None) == (self.executor == "dask"), f"{at}.address", self.address,
+                f"tcp://HOST:PORT with {at}.executor=dask, else null")  # fmt: skip
+        require(self.retries >= 0, f"{at}.retries", self.retries, "a number from 0")
+        require(self.runs_per_worker >= 1, f"{at}.runs_per_worker", self.runs_per_worker, "a number of runs from 1")
+        require(self.memory_per_worker > 0, f"{at}.memory_per_worker", self.memory_per_worker, "GiB, above 0")
+        require(self.checkpoint_seconds >= 0, f"{at}.checkpoint_seconds", self.checkpoint_seconds, "seconds from 0")
 
 
 @dataclass
@@ -548,6 +600,13 @@ class Ui:
     """`digitexp ui`."""
 
     port: int = MISSING
+
+
+@dataclass
+class Doctor:
+    """`digitexp doctor`: whether what it finds is mended."""
+
+    fix: bool = MISSING
 
 
 @dataclass
@@ -668,10 +727,12 @@ class Config:
     training: Training = MISSING
     evaluation: Evaluation = MISSING
     search: Search = MISSING
+    execution: Execution = MISSING
     tracking: Tracking = MISSING
     ui: Ui = MISSING
     rule: Rule = MISSING
     report: Report = MISSING
+    doctor: Doctor = MISSING
     explore: Explore = MISSING
     reproduce: Reproduce = MISSING
     promote: Promote = MISSING

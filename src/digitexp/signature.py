@@ -41,9 +41,11 @@ def question(config: Config, sources: Mapping[str, str]) -> str:
     """The hash of a whole sweep: what is asked, of which reference network, with which data."""
     search = config.search
     asked = {"method": search.method, "objective": search.objective, "repeats": search.repeats, "space": search.space}
-    return _hash(
-        asked | {"reference": signature(config, sources)} | ({"trials": search.trials} if search.method in PROPOSED else {})
-    )
+    if search.method == "hyperband":
+        asked["factor"] = search.factor
+    elif search.method in PROPOSED:
+        asked["trials"] = search.trials
+    return _hash(asked | {"reference": signature(config, sources)})
 
 
 def _chosen(config: Config) -> list[registry.Entry]:

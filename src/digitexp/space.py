@@ -152,6 +152,8 @@ def _parameter(config: Config, path: str, form: Any, earlier: Sequence[Parameter
         hint = type_of(path, type(config.model))
     except ConfigError as error:
         raise SpaceError(f"search.space {error}") from error
+    if path in ("training.epochs", "training.until") and config.search.method == "hyperband":
+        raise SpaceError(f"{at}: Hyperband varies how long a trial is trained; leave it out, or choose another method.")
     networks = {other.path == "model" for other in earlier if other.path.split(".")[0] == "model"}
     if path.split(".")[0] == "model" and networks - {path == "model"}:
         raise SpaceError(f"{at}: whole networks are varied, or the settings of one; take model or model.* out of the space.")

@@ -9,7 +9,11 @@ import socket
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
+from digitexp.config import from_yaml
 from digitexp.errors import TrackingError, nearest
 from digitexp.tracking.store import NETWORK, TAG, exists, open_store, resolve
 
@@ -25,6 +29,41 @@ _QUERY = f"""
     WHERE runs.status = 'FINISHED' AND runs.lifecycle_stage = 'active'
     ORDER BY runs.start_time
 """
+
+
+_ASKED = f"""
+    SELECT question.value, runs.start_time, runs.artifact_uri
+    FROM runs
+    JOIN experiments ON experiments.experiment_id = runs.experiment_id AND experiments.name = ?
+    JOIN tags question ON question.run_uuid = runs.run_uuid AND question.key = '{TAG}question'
+    WHERE runs.lifecycle_stage = 'active'
+    ORDER BY runs.start_time
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A recorded question: its hash, when it was first asked (ms), and its settings by dotted path."""
+
+    question: str
+    started: int
+    settings: dict[str, Any]
+
+
+def asked(uri: str | None, sweep: str) -> list[Asked]:
+    """The questions that are recorded under the name of a sweep, oldest first; of a store that is a file."""
+    if not resolve(uri).startswith("sqlite:///"):
+        return []
+    file = resolve(uri).removeprefix("sqlite:///")
+    try:
+        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as database:
+            found = database.execute(_ASKED, [sweep]).fetchall()
+        return [
+            Asked(question, started, from_yaml(Path(url2pathname(urlparse(place).path), "config.yaml").read_text()))
+            for question, started, place in found
+        ]
+    except (sqlite3.Error, OSError):
+        return []
 
 
 @dataclass(frozen=True)

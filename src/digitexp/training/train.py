@@ -6,6 +6,7 @@ as bytes: Keras' `fit` spends more time between the steps of a small network tha
 Keras' own, and a test holds the weights against those of `fit`.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from digitexp.training.schedules import best_epoch, rates, stopped
 
 Metrics = dict[str, float]
 OnEpoch = Callable[[int, Metrics], bool]
+Keep = Callable[[Callable[[], "State"]], None]
 PREDICTED_AT_ONCE = 2048  # images; more needs more memory and is no faster
 
 
@@ -30,13 +32,16 @@ PREDICTED_AT_ONCE = 2048  # images; more needs more memory and is no faster
 class State:
     """All that a run needs to go on: the epochs done, every variable of model and optimizer, and the curves so far.
 
-    `best` are the weights of the best epoch, where `training.early_stopping` keeps them, and else the last ones.
+    `best` are the weights of the best epoch, where `training.early_stopping` keeps them, and else the last ones. `ends` are
+    the seconds that it took up to the end of each epoch, and `seconds` what it took in all.
     """
 
     epoch: int
     variables: list[np.ndarray]
     curves: dict[str, list[float]] = field(default_factory=dict)
     best: list[np.ndarray] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+    seconds: float = 0.0
 
     def measured(self, stopping: EarlyStopping) -> Metrics:
         """The metrics of the epoch whose weights the network has."""
@@ -50,29 +55,39 @@ def train(
     start: State | None = None,
     until: int | None = None,
     on_epoch: OnEpoch = lambda epoch, metrics: True,
+    keep: Keep = lambda state: None,
 ) -> tuple[keras.Model, State]:
-    """Train on `sets["train"]`, from `start` (default: untrained) to epoch `until` (default: `training.epochs`).
+    """Train on `sets["train"]`, from `start` (default: untrained) to epoch `until` (default: the configured last one).
 
     After every epoch, `on_epoch(epoch, metrics)` is told the losses and accuracies of train and, where there is one, val;
-    when it answers False, training ends there. Raises TrainingError when the loss is no longer a number.
+    when it answers False, training ends there. `keep(state)` is given a function that copies the state, should it be
+    wanted. Raises TrainingError when the loss is no longer a number.
     """
+    began = time.perf_counter()
     model = network.compile(config)
     model.optimizer.build(model.trainable_variables)
     rate = float(model.optimizer.learning_rate)  # as configured, before a schedule or an earlier state changes it
     variables = [*model.variables, *model.optimizer.variables]
     curves: dict[str, list[float]] = {}
     best: list[np.ndarray] = []
-    done, stopping = 0, config.training.early_stopping
+    ends: list[float] = []
+    done, spent, stopping = 0, 0.0, config.training.early_stopping
     if start is None:
         network.begin(config, model)
     else:
-        done, best = start.epoch, start.best
+        done, best, spent, ends = start.epoch, start.best, start.seconds, list(start.ends)
         curves = {name: list(values) for name, values in start.curves.items()}
         for variable, value in zip(variables, start.variables, strict=True):
             variable.assign(value)
+
+    def state() -> State:
+        copied = {name: list(measured) for name, measured in curves.items()}
+        took = spent + time.perf_counter() - began
+        return State(done, [np.array(variable) for variable in variables], copied, best, list(ends), took)
+
     images_of = images_by_epoch(config, sets["train"])
     run_epoch = _epoch_function(model, sets["train"], config.training)
-    for epoch in range(done + 1, (until or config.training.epochs) + 1):
+    for epoch in range(done + 1, (until or config.training.last) + 1):
         if stopped(stopping, curves):
             break
         _reseed_dropout(model, config.seed, epoch)
@@ -94,13 +109,15 @@ def train(
             if stopping.patience and best_epoch(stopping, curves) == epoch:
                 best = model.get_weights()
         done = epoch
+        ends.append(spent + time.perf_counter() - began)
+        keep(state)
         if not on_epoch(epoch, metrics):
             break
-    state = State(done, [np.array(variable) for variable in variables], curves, best)
+    reached = state()
     model.optimizer.finalize_variable_values(model.trainable_variables)
     if best:
         model.set_weights(best)
-    return model, state
+    return model, reached
 
 
 @contextmanager
