@@ -21,7 +21,6 @@ ROOMS = {
     "training": {"keras", "tensorflow", "sklearn"},  # sklearn: the baselines
     "evaluation": {"scipy", "sklearn"},
     "figures": {"matplotlib"},
-    "effects": {"matplotlib"},
     "results": set(),
     "runs": set(),
     "planning": set(),

@@ -142,6 +142,18 @@ def promote(config: Config) -> int:
     return DONE
 
 
+def explore(config: Config) -> int:
+    """Look at the data: classes, pixels, geometry, copies, suspicious labels; a page, into explorations/."""
+    from digitexp import experiment
+
+    gc.freeze()
+    gc.enable()
+    with screen.doing() as say:
+        explored = experiment.explore(config, say)
+    screen.show_explored(explored)
+    return DONE
+
+
 def reproduce(config: Config) -> int:
     """Train a recorded run again, by its id or signature, and show what differs."""
     if not config.reproduce.run:
@@ -181,8 +193,8 @@ def submit(config: Config) -> int:
 
 
 VERBS: dict[str, Callable[[Config], int]] = {
-    "run": run, "plan": plan, "report": report, "reproduce": reproduce, "ui": ui, "draw": draw, "promote": promote,
-    "predict": predict, "submit": submit,
+    "run": run, "plan": plan, "report": report, "reproduce": reproduce, "explore": explore, "ui": ui, "draw": draw,
+    "promote": promote, "predict": predict, "submit": submit,
 }  # fmt: skip
 # The setting that a word without "=" after the verb is the value of.
 SUBJECTS = {"reproduce": "reproduce.run", "promote": "promote.model"}

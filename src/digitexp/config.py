@@ -25,7 +25,6 @@ SWEPT = ("data", "model", "optimizer", "loss", "training")
 # Settings that change nothing at these values: left out of what decides a run, so that a run that was recorded before
 # the setting existed is still the same run.
 NEUTRAL: dict[str, Any] = {
-    "data.drawn.stroke_width": 0.0,
     "data.test_labels": None,
     "data.also.name": "none",
     "data.also.path": None,
@@ -35,6 +34,7 @@ NEUTRAL: dict[str, Any] = {
     "data.balance": "natural",
     "data.remove_leakage": False,
     "data.near_duplicates": False,
+    "training.precision": "float32",
     "training.class_weights": "none",
     "training.start": SCRATCH,
     "training.schedule.name": "constant",

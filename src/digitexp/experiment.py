@@ -1,6 +1,7 @@
 """The one place where all rooms meet: a question is searched, run, tracked and ranked, and its best network kept."""
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,13 +12,15 @@ import numpy as np
 import pandas as pd
 
 from digitexp import planning
-from digitexp.config import CONF, change, to_yaml
+from digitexp.compose import compose
+from digitexp.config import CONF, change, flatten, to_yaml
 from digitexp.data import sets, sources
 from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.evaluation import scores
 from digitexp.planning import Job, Plan
-from digitexp.reports import answer, audit_pages, claims, pages, pictures, ranking, verdicts
+from digitexp.reports import answer, audit_pages, claims, exploration_page, pages, pictures, ranking, verdicts
 from digitexp.reports import audit as audits
+from digitexp.reports import exploration as explorations
 from digitexp.reports import front as front_page
 from digitexp.reports import report as reports
 from digitexp.reports.ranking import Row, Scored
@@ -161,6 +164,41 @@ def promote(config: Config) -> Promoted:
                             "type digitexp +sweep=NAME first.")  # fmt: skip
     address, before = registry.promote(open_store(config.tracking.uri), chosen)
     return Promoted(address, chosen, before)
+
+
+@dataclass(frozen=True)
+class Explored:
+    """A look at the data: what stands out, the files, and the id of the run that has them."""
+
+    summary: str
+    files: Sequence[Path]
+    run: str
+
+
+def explore(config: Config, say: Callable[[str], None] = lambda text: None) -> Explored:
+    """Look at the data, and write what there is to see into its folder in `explore.folder` and into the store.
+
+    `say` is told what is being done. Needs no TensorFlow. Raises DataError.
+    """
+    exploration = explorations.gather(config.data, config.explore.labels, say)
+    drawn = "" if config.data.drawn.source == "none" else "-drawn"
+    name = f"{config.data.name}{drawn}"
+    say("drawing the figures")
+    files = exploration_page.write(exploration, Path(config.explore.folder, name), _explore_command(config))
+    say("writing to MLflow")
+    store = open_store(config.tracking.uri)
+    run_id = recorder.log_exploration(store, config, name, exploration_page.measured(exploration), files)
+    return Explored(exploration_page.summary(exploration), files, run_id)
+
+
+def _explore_command(config: Config) -> str:
+    """What to type for this look: the settings that are not those of the data's own file."""
+    usual = flatten(compose([f"data={config.data.name}"]).data, "data.")
+    chosen = {path: value for path, value in flatten(config.data, "data.").items() if value != usual[path]}
+    words = [f"{path}={'null' if value is None else str(value).lower() if isinstance(value, bool) else value}"
+             for path, value in chosen.items()]  # fmt: skip
+    skipped = [] if config.explore.labels else ["explore.labels=false"]
+    return shlex.join(["python", "-m", "digitexp", "explore", f"data={config.data.name}", *words, *skipped])
 
 
 def audit(config: Config) -> Reported:

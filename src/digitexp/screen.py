@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from digitexp.settings import Baseline
 from digitexp.watch import Watch
 
 if TYPE_CHECKING:
-    from digitexp.experiment import Outcome, Promoted, Reported
+    from digitexp.experiment import Explored, Outcome, Promoted, Reported
     from digitexp.recognise.predictions import Read
     from digitexp.recognise.submission import Submission
     from digitexp.reports.ranking import Row
@@ -56,6 +57,7 @@ def show_help(verbs: Mapping[str, str], sweeps: Mapping[str, str], recipes: Mapp
         f"{COMMAND} plan +sweep=dense_neurons search.repeats=3": "see what it would cost",
         f"{COMMAND} model=cnn training.epochs=3": "train one network",
         f"{COMMAND} report +sweep=cnn_optimizers": "write a page to send to a colleague",
+        f"{COMMAND} explore data=mnist": "look at the data, and for labels that may be wrong",
         f"{COMMAND} ui": "compare the runs in a browser",
     }
     console.print(_definitions("examples", examples))
@@ -254,6 +256,23 @@ def show_promoted(promoted: "Promoted") -> None:
     console.print(f"The champion is now [bold]{promoted.address}[/], from {escape(promoted.chosen)}.", soft_wrap=True)
     if promoted.before:
         console.print(f"Before: {promoted.before}; to go back, type {COMMAND} promote {promoted.before}", soft_wrap=True)
+
+
+@contextmanager
+def doing() -> Iterator[Callable[[str], None]]:
+    """Says what is being done, in a terminal; gives the function to tell it."""
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status("") as status:
+        yield lambda text: status.update(escape(text))
+
+
+def show_explored(explored: "Explored") -> None:
+    """What stands out in the data, and where each file lies."""
+    console.print(escape(explored.summary))
+    for file in explored.files:
+        console.print(escape(str(file)), soft_wrap=True)
 
 
 def show_training(run: str) -> None:

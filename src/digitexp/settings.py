@@ -440,11 +440,15 @@ class Augmentation:
 SCRATCH = "scratch"
 
 
+FLOAT32, MIXED = "float32", "mixed_bfloat16"  # as Keras names them; mixed keeps weights and sums in float32
+
+
 @dataclass
 class Training:
     """How long and in which steps a network trains, and by which engine: Keras one by one, or lanes side by side."""
 
     engine: str = MISSING
+    precision: str = MISSING
     epochs: int = MISSING
     batch_size: int = MISSING
     class_weights: str = MISSING
@@ -457,6 +461,7 @@ class Training:
 
     def check(self, at: str) -> None:
         choose(f"{at}.engine", self.engine, dict.fromkeys(["auto", "keras", "lanes"]))
+        choose(f"{at}.precision", self.precision, dict.fromkeys(["auto", FLOAT32, MIXED]))
         choose(f"{at}.class_weights", self.class_weights, dict.fromkeys(["none", "balanced"]))
         require(self.epochs >= 1, f"{at}.epochs", self.epochs, "a whole number from 1")
         require(self.batch_size >= 1, f"{at}.batch_size", self.batch_size, "a number of images from 1")
@@ -643,6 +648,14 @@ class Submit:
 
 
 @dataclass
+class Explore:
+    """`digitexp explore`: the folder in which each data set has its own; whether suspicious labels are looked for."""
+
+    folder: str = MISSING
+    labels: bool = MISSING
+
+
+@dataclass
 class Config:
     """All settings of one run, and of the sweep that it belongs to."""
 
@@ -659,6 +672,7 @@ class Config:
     ui: Ui = MISSING
     rule: Rule = MISSING
     report: Report = MISSING
+    explore: Explore = MISSING
     reproduce: Reproduce = MISSING
     promote: Promote = MISSING
     draw: Draw = MISSING
@@ -671,6 +685,8 @@ class Config:
         return self.search.name or "single"
 
     def check(self, at: str) -> None:
+        require(self.training.precision != MIXED or self.model.kind in ("dense", "cnn"), "training.precision", MIXED,
+                f"{FLOAT32} with model.kind={self.model.kind}, whose layers are not ours")  # fmt: skip
         require(self.seed >= 1, "seed", self.seed, "a whole number from 1")
         choose("loss", self.loss, registry.LOSSES)
         whole = self.loss in registry.OF_WHOLE_BATCH

@@ -39,7 +39,7 @@ REFERENCE = compose()
 
 
 def space(content, method="grid"):
-    reference = change(REFERENCE, {"optimizer.name": "sgd"}) if "optimizer.nesterov" in content else REFERENCE
+    reference = change(REFERENCE, {"optimizer.name": "sgd"}) if "optimizer.name" not in content else REFERENCE
     config = change(reference, {"search.space": content, "search.method": method})
     parameters = parse(config)
     return parameters, points(config, parameters)
@@ -53,6 +53,13 @@ def test_a_list_is_proposed_as_it_stands(name):
     assert [trial.point for trial in done] == listed
     assert [trial.number for trial in done] == list(range(len(listed)))
     assert len(batches) == 1  # a list is known before a result is
+
+
+def test_a_reference_value_may_be_null_and_in_no_list():
+    parameters, listed = space({"training.augmentation.shear": [10.0], "optimizer.momentum": [0.9]}, "one_at_a_time")
+    done = search("one_at_a_time", parameters, listed, lambda batch: [0.5] * len(batch))
+    assert [trial.point for trial in done] == listed
+    assert listed[0] == {"training.augmentation.shear": None, "optimizer.momentum": None}
 
 
 def test_every_trial_is_issued_by_an_oracle_of_keras_tuner(monkeypatch):

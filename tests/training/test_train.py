@@ -34,6 +34,7 @@ def trained(*overrides, **how):
         ["training.schedule.name=plateau", "training.schedule.patience=1", "training.early_stopping.patience=6"],
         ["training.schedule.name=exponential", "training.ema=0.9", "training.label_smoothing=0.1"],
         ["training.schedule.name=one_cycle"],
+        ["training.precision=mixed_bfloat16", "model.layer_1.dropout=0.2"],
         ["training.schedule.name=cosine", "training.early_stopping.patience=9", "training.ema=0.9"],
         ["model=cnn", "model.conv_1.filters=4", "model.conv_2.filters=4", "model.conv_1.batch_normalization=true"],
     ],
@@ -184,6 +185,17 @@ def test_predictions_do_not_depend_on_how_many_are_made_at_once(monkeypatch):
     monkeypatch.setattr(module, "PREDICTED_AT_ONCE", 100)
     assert np.allclose(predict(model, images), whole, atol=1e-6)
     assert np.allclose(whole.sum(axis=1), 1, atol=1e-5)
+
+
+def test_in_bfloat16_a_network_learns_as_well_and_is_no_copy_of_the_other():
+    overrides = ["model=cnn", "model.conv_1.filters=8", "model.conv_2.filters=8", "training.epochs=4"]
+    full, mixed = (trained(*overrides, f"training.precision={name}") for name in ("float32", "mixed_bfloat16"))
+    assert {weight.dtype for weight in mixed[0].get_weights()} == {np.dtype("float32")}
+    assert mixed[0].output.dtype == "float32"
+    assert not np.array_equal(weights(full[0]), weights(mixed[0]))
+    accuracies = [state.curves["val/accuracy"][-1] for _, state in (full, mixed)]
+    assert min(accuracies) > 0.6
+    assert abs(accuracies[0] - accuracies[1]) < 0.1  # 45 images
 
 
 def test_it_learns():

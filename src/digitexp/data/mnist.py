@@ -52,13 +52,13 @@ def read_mnist(path: str | None = None) -> tuple[Digits, Digits]:
     return _digits(arrays, "train", where), _digits(arrays, "test", where)
 
 
-def read_writers(file: Path, count: int) -> NDArray[np.int64]:
-    """Who wrote each of MNIST's `count` images to train on: the array writer_train of an .npz. Raises DataError."""
-    writers = _read_npz(file, ["writer_train"])["writer_train"]
+def read_writers(file: Path, count: int, part: str = "train") -> NDArray[np.int64]:
+    """Who wrote each of MNIST's `count` images of "train" or "test": the array writer_train of an .npz. Raises DataError."""
+    writers = _read_npz(file, [f"writer_{part}"])[f"writer_{part}"]
     if writers.shape != (count,) or writers.dtype.kind not in "iu":
         raise DataError(
-            f"{file}: writer_train: found {writers.dtype} of shape {writers.shape}, "
-            f"allowed are whole numbers of shape ({count},), one for each image of MNIST to train on."
+            f"{file}: writer_{part}: found {writers.dtype} of shape {writers.shape}, "
+            f"allowed are whole numbers of shape ({count},), one for each image of MNIST's {part}."
         )
     return writers.astype(np.int64)
 

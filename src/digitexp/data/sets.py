@@ -32,6 +32,24 @@ def load(data: Data) -> dict[str, Digits]:
     return dict(_load(_request(data, data)))
 
 
+def undivided(data: Data, geometry: str) -> dict[str, Digits]:
+    """Every image, for whoever looks at the data: "train" with what would validate, what is scored, and all drawings.
+
+    In the order of the sources, whatever is limited, balanced, held out or found in two of the sets; with the writers of
+    MNIST where `data.writers` names their file. Raises DataError.
+    """
+    known = data.writers is not None and data.sources == ("mnist",)
+    alone = replace(data, limit=None, validation=0.0, folds=None, fold=1, split="writer" if known else "stratified",
+                    balance="natural", manual_labels=0, drawn=Drawn(source="none"))  # fmt: skip
+    sets = dict(_bundled(_request(alone, alone)))
+    if known:
+        writers = read_writers(Path(data.writers or "").expanduser(), len(sets["test"]), "test")
+        sets["test"] = replace(sets["test"], writers=writers)
+    if data.drawn.source != "none":
+        sets["drawn"] = drawings.read(replace(data.drawn, geometry=geometry), data.classes)
+    return sets
+
+
 def size(data: Data) -> int:
     """How many images `load(data)["train"]` holds; the files are read, and refused, all the same, but none is downloaded.
 

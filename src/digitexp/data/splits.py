@@ -90,8 +90,13 @@ def limit(digits: Digits, n: int, seed: int) -> Digits:
 
     Raises DataError when `n` leaves a class without images.
     """
+    return digits if n >= len(digits) else digits.take(limited_rows(digits, n, seed))
+
+
+def limited_rows(digits: Digits, n: int, seed: int) -> NDArray[np.int64]:
+    """The rows of the images that `limit` keeps, in order."""
     if n >= len(digits):
-        return digits
+        return np.arange(len(digits))
     present = len(np.unique(digits.labels))
     if n < present:
         raise DataError(f"limit: found {n} images, allowed is {present} or more, one for each class.")
@@ -101,7 +106,7 @@ def limit(digits: Digits, n: int, seed: int) -> Digits:
         np.arange(len(digits)), replace=False, n_samples=n, random_state=seed, stratify=digits.labels
     )
     _require_every_class(digits, rows, f"to be among {n} images")
-    return digits.take(np.sort(rows))
+    return np.sort(rows)
 
 
 def _require_every_class(digits: Digits, rows: NDArray[Any], purpose: str) -> None:

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 
 from digitexp import registry
+from digitexp.config import change
 from digitexp.errors import ConfigError
 from digitexp.models.layers import LayerRow, LayerSpec, layers
-from digitexp.settings import SCRATCH, Config
+from digitexp.settings import FLOAT32, MIXED, SCRATCH, Config
 
 _LAYERS = {
     "flatten": keras.layers.Flatten,
@@ -44,7 +45,7 @@ def build(config: Config) -> keras.Model:
     else:
         outputs = scaled if specs[0].kind == "flatten" else keras.layers.Reshape((28, 28, 1), name="channel")(scaled)
         for spec, seed in zip(specs, _seeds(config.seed, len(specs)), strict=True):
-            outputs = _layer(spec, seed)(outputs)
+            outputs = _layer(spec, seed, config.training.precision)(outputs)
     return keras.Model(inputs, outputs, name=config.model.kind)
 
 
@@ -88,7 +89,7 @@ def loss(config: Config) -> Any:
 
 def save(config: Config, model: keras.Model, file: Path) -> None:
     """Write the trained network as Keras' `.keras` file, without optimizer and loss: any Keras loads it to predict."""
-    network = build(config)
+    network = build(change(config, {"training.precision": FLOAT32}))  # for any processor
     network.set_weights(model.get_weights())
     network.save(file)
 
@@ -115,8 +116,11 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
     ]
 
 
-def _layer(spec: LayerSpec, seed: int) -> keras.layers.Layer:
+def _layer(spec: LayerSpec, seed: int, precision: str) -> keras.layers.Layer:
+    """A layer with a policy of its own, as the global one does not reach into compiled steps; probabilities are float32."""
     arguments = dict(spec.arguments)
+    if precision == MIXED and spec.name != "output":
+        arguments["dtype"] = keras.DTypePolicy(MIXED)
     if spec.kind in ("dense", "conv2d"):
         arguments["kernel_initializer"] = keras.initializers.GlorotUniform(seed=seed)
     if spec.kind == "dropout":

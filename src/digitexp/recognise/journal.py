@@ -29,7 +29,7 @@ def record(store: Store, drawn: DrawingStore, sitting: Sitting, classes: Sequenc
             folder = Path(name)
             pd.DataFrame(table, index=list(classes), columns=list(classes)).to_csv(folder / "confusion.csv")
             figures.save(figures.confusion_figure(table, classes, title), folder / "confusion.png")
-            figures.save(figures.running_figure({standing.model: standing.running}, title), folder / "running.png")
+            figures.save(figures.sitting_figure({standing.model: standing.running}, title), folder / "running.png")
             curve = [(n, dict(zip(("accuracy", "accuracy_low", "accuracy_high"), rest, strict=True)))
                      for n, *rest in standing.running]  # fmt: skip
             settings = {"writer": sitting.writer, "role": sitting.role, "prompted": sitting.prompted, "blind": sitting.blind,

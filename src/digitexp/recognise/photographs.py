@@ -17,7 +17,7 @@ from digitexp.errors import DataError
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 STANDARD_INPUT = "-"
 MOST_PIXELS = 100_000_000  # a header that claims more is refused before anything is decoded
-LONGEST = 2400  # pixels of the longer side of what is worked on: strokes of a 12-megapixel page still have four
+LONGEST = 2000  # pixels of the longer side of what is worked on: on a page of A4, a pen's stroke still has three
 WRITTEN = ".marks."  # in the names of what `predict` itself writes
 
 
@@ -45,7 +45,7 @@ def listed(paths: Sequence[str]) -> Iterator[tuple[str, DataError | None]]:
 def read(path: str) -> tuple[NDArray[np.uint8], float]:
     """The pixels of an image as a camera meant them, BGR uint8 `(h, w, 3)`, and how often each side was made shorter.
 
-    The side that is longer has at most 2,400 pixels. The header is read first: what claims more than 100 million pixels
+    The side that is longer has at most 2,000 pixels. The header is read first: what claims more than 100 million pixels
     is never decoded. What is transparent lies on a ground that its ink can be told from. Raises DataError.
     """
     try:

@@ -6,7 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from digitexp import effects, figures
+from digitexp import figures
+from digitexp.figures import effects
 from digitexp.reports import audit as audits
 from digitexp.reports.audit import Audit, Judged, Opinion
 from digitexp.reports.claims import Number, point_text

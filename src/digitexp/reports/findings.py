@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from digitexp import effects, figures
+from digitexp import figures
 from digitexp.evaluation import compare
 from digitexp.evaluation.importance import Importance, importance
+from digitexp.figures import effects
 from digitexp.reports import ranking, ties, verdicts
 from digitexp.reports.claims import point_text
 from digitexp.reports.pictures import numeric

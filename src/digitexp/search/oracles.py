@@ -139,7 +139,10 @@ def decode(parameters: Sequence[Parameter], values: dict[str, Any]) -> Point:
     for parameter in parameters:
         if parameter.path in values and parameter.active(point):
             value = values[parameter.path]
-            point[parameter.path] = json.loads(value) if _labelled(parameter) else parameter.type(value)
+            if value is None:  # a reference value, which no list of values need have
+                point[parameter.path] = None
+            else:
+                point[parameter.path] = json.loads(value) if _labelled(parameter) else parameter.type(value)
     return point
 
 

@@ -169,11 +169,12 @@ def _run_record(store: Store, run: Any, asked: Mapping[str, Any]) -> RunRecord:
         return RunRecord(**record, failure=tags.get(f"{TAG}error", "the run failed"))
     plain = _plain(store, run.info.run_id)
     predicted = {} if f"{TAG}imported_from" in tags else predictions(store, run.info.run_id)
+    train = {"train": int(tags[f"{TAG}images.train"])} if f"{TAG}images.train" in tags else {}  # of an older run
     return RunRecord(
         **record,
         used={path: value for path, value in plain["used"].items() if settings.get(path) is None},
         metrics=plain["metrics"],
-        images=plain.get("images") or {part: len(found.labels) for part, found in predicted.items()},  # of an older run
+        images=plain.get("images") or train | {part: len(found.labels) for part, found in predicted.items()},
         digests=plain["digests"],
         curves=plain["curves"],
         labels={part: found.labels for part, found in predicted.items()},

@@ -28,6 +28,7 @@ from digitexp.tracking import artifacts, liveness
 from digitexp.tracking.reader import Recorded
 from digitexp.tracking.store import TAG, Store
 
+EXPLORE = "explore"  # the experiment of looks at the data, and their folder of artifacts
 BATCH = 100  # MLflow takes at most so many parameters and tags in one call
 
 
@@ -177,6 +178,19 @@ def record_sitting(
     metrics = [(metric, value, step) for step, values in curve for metric, value in values.items()]
     _log(store, run, params=settings, metrics=metrics, tags=_environment())
     store.client.log_artifacts(run, str(folder))
+    store.client.set_terminated(run, "FINISHED")
+    return run
+
+
+def log_exploration(store: Store, config: Config, name: str, metrics: Mapping[str, float], files: Sequence[Path]) -> str:
+    """A finished run of the experiment `explore`, with the settings of the data, the counts, and the files; its id."""
+    experiment = store.experiment(EXPLORE)
+    tags = {f"{TAG}kind": "exploration", "mlflow.source.name": "digitexp"}
+    run = str(store.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
+    settings = {path: value for path, value in flatten(config.data, "data.").items() if value is not None}
+    _log(store, run, params=settings, metrics=[(name, value, 0) for name, value in metrics.items()], tags=_environment())
+    for file in files:
+        store.client.log_artifact(run, str(file), EXPLORE)
     store.client.set_terminated(run, "FINISHED")
     return run
 

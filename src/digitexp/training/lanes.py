@@ -213,7 +213,9 @@ def _fit(configs: Sequence[Config], lanes: int, memory: float) -> bool:
     widths = [[PIXELS, *_widths(config)] for config in configs]
     padded = len(configs) * _products([max(layer) for layer in zip(*widths, strict=True)])
     streams = {stream(config) for config in configs}
-    pixels = PIXELS * sum(size(data) for data in {repr(config.data): config.data for config in configs}.values())
+    augmented = any(configs[0].training.augmentation.amounts.values())  # then each stream has images of its own
+    held = {stream(config) if augmented else repr(config.data): config.data for config in configs}
+    pixels = PIXELS * sum(map(size, held.values()))
     floats = COPIES * padded + 4 * configs[0].training.batch_size * (sum(map(sum, widths)) + PIXELS * len(streams))
     return len(configs) <= lanes and padded <= WASTE * sum(map(_products, widths)) and 4 * floats + pixels <= memory
 

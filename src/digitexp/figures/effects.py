@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from digitexp.figures import BLUE, GREY, INK, ORANGE, PAGE, PALE, SERIES, SHADES, _figure, look
+from digitexp.figures.look import BLUE, GREY, INK, ORANGE, PAGE, PALE, SERIES, SHADES, empty, look
 
 Ends = tuple[float, float]
 
@@ -27,7 +27,7 @@ def differences_figure(
     keys: tuple[str, str],
 ) -> Figure:
     """A difference and its interval a row, each under its name; what stands is in colour. `keys` names the two colours."""
-    figure = _figure(title, PAGE, 1.3 + 0.4 * len(names))
+    figure = empty(title, PAGE, 1.3 + 0.4 * len(names))
     axes = figure.subplots()
     axes.axvline(0, color=INK, linewidth=0.8)
     ends, white = axes.get_yaxis_transform(), {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
@@ -57,7 +57,7 @@ def beside_figure(
 
     Values that are NaN are left out; an interval of two NaN is not drawn.
     """
-    figure = _figure(title, PAGE, 0.9 + len(panels) * (0.75 + 0.36 * len(names)))
+    figure = empty(title, PAGE, 0.9 + len(panels) * (0.75 + 0.36 * len(names)))
     colours = dict(zip(next(iter(panels.values())), (ORANGE, BLUE), strict=False))
     markers = dict(zip(colours, ("D", "o"), strict=False))
     for axes, (metric, sources) in zip(figure.subplots(len(panels), 1, squeeze=False).flat, panels.items(), strict=True):
@@ -83,7 +83,7 @@ def running_figure(hits: Mapping[str, NDArray[np.bool_]], metric: str, title: st
     The band is Wilson's 95 % interval of so many images around the mean of the seeds; colours go from dark to light where
     settings are `ordered`.
     """
-    figure = _figure(title, PAGE, 3.6 + 0.22 * math.ceil(len(hits) / 2))
+    figure = empty(title, PAGE, 3.6 + 0.22 * math.ceil(len(hits) / 2))
     axes = figure.subplots()
     colours = SHADES(np.linspace(0, 0.88, len(hits))) if ordered else SERIES
     lowest = 1.0
@@ -111,7 +111,7 @@ def running_figure(hits: Mapping[str, NDArray[np.bool_]], metric: str, title: st
 def importance_figure(names: Sequence[str], drops: NDArray[np.floating], title: str) -> Figure:
     """How much each setting matters: `drops` `(resamples, settings)`, shown by their mean and the middle 95 %."""
     order = np.argsort(-drops.mean(axis=0))
-    figure = _figure(title, PAGE, 1.1 + 0.4 * len(names))
+    figure = empty(title, PAGE, 1.1 + 0.4 * len(names))
     axes = figure.subplots()
     low, high = np.quantile(drops, [0.025, 0.975], axis=0)
     for row, place in enumerate(order):
@@ -142,7 +142,7 @@ def parallel_figure(
     `columns` has a value a trial for each path, None where the setting is absent there. Numbers that span a factor of 50
     or more are spaced by their factor; everything else that is no number is spaced evenly.
     """
-    figure = _figure(title, PAGE, 4.2)
+    figure = empty(title, PAGE, 4.2)
     axes = figure.subplots()
     heights = [_heights(column) for column in columns]
     place_of = np.argsort(better)
@@ -203,7 +203,7 @@ def _heights(column: Sequence[Any]) -> tuple[list[float], list[tuple[float, str]
 def difference_table_figure(table: NDArray[np.integer], classes: Sequence[str], title: str) -> Figure:
     """A confusion table minus another, in counts: blue where fewer, orange where more are read so than in the other."""
     side = 0.9 + 0.44 * max(len(classes), 8)
-    figure = _figure(title, side, side, layout="compressed")
+    figure = empty(title, side, side, layout="compressed")
     axes = figure.subplots()
     errors = np.where(np.eye(len(table), dtype=bool), 0, table)
     reach = float(np.abs(errors).max()) or 1

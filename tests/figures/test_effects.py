@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digitexp import effects
+from digitexp.figures import effects
 
 NAMES = ["adam", "nadam", "a name that is far too long to be shown in one line of a figure for a phone"]
 ENDS = [(0.1, 0.3), (-0.1, 0.2), (np.nan, np.nan)]

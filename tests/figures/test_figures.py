@@ -16,15 +16,18 @@ from digitexp.evaluation.compare import wilson
 from digitexp.figures import (
     BLUE,
     GREY,
+    classes_figure,
     confusion_figure,
     counts_figure,
     curves_figure,
     digits_figure,
+    histograms_figure,
     learning_figure,
     network_figure,
     ranking_figure,
     reliability_figure,
     roc_figure,
+    rows_figure,
     save,
     standings_figure,
     values_figure,
@@ -93,6 +96,14 @@ def digits_of(count, caption="true 4, read 9", **settings):
     return digits_figure(images, [caption] * count, "The surest errors", **settings)
 
 
+def histograms_of(sets, panels=3):
+    rng = np.random.default_rng(0)
+    return histograms_figure(
+        {f"measure {panel}": {f"set {place}": rng.normal(place, 1, 50) for place in range(sets)} for panel in range(panels)},
+        "Size, place and strokes",
+    )
+
+
 def reliability_of(*sets):
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.full(10, 0.05), 2000)
@@ -151,7 +162,15 @@ FIGURES = {
     "digits in one row": lambda: digits_of(3),
     "digits in many rows": lambda: digits_of(36, caption="as 9\n99.9 %"),
     "digits with long captions": lambda: digits_of(4, caption="handwritten four, read as a nine", columns=3),
+    "digits in columns of their own": lambda: digits_of(2, columns=5, whole=True),
     "no digits": lambda: digits_of(0),
+    "rows of digits": lambda: rows_figure({"mnist train": np.zeros((10, 28, 28)), "drawn": np.ones((3, 28, 28))}, "t", DIGITS),
+    "rows of nothing": lambda: rows_figure({"drawn": np.zeros((0, 28, 28))}, "nothing"),
+    "classes of three sets": lambda: classes_figure({name: np.arange(10) for name in OPTIMIZERS[:3]}, DIGITS, "Classes"),
+    "classes of nothing": lambda: classes_figure({"drawn": np.zeros(10, int)}, DIGITS, "Classes"),
+    "histograms of five sets": lambda: histograms_of(5, 6),
+    "histogram of one": lambda: histograms_of(1, 1),
+    "histogram of nothing": lambda: histograms_figure({"height": {"drawn": np.full(3, np.nan)}}, "nothing"),
 }
 
 
@@ -215,6 +234,19 @@ def test_epochs_are_whole_numbers_from_one(epochs):
     shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
     assert shown
     assert all(tick == int(tick) and 1 <= tick <= epochs for tick in shown)
+
+
+def test_histograms_give_shares_of_each_set_and_whole_numbers_a_bin_each():
+    figure = histograms_figure({"height": {"a": np.array([20, 20, 20, 18.0]), "b": np.array([np.nan, 25.0])}}, "t")
+    shares = [dict(zip(step.get_data().edges[:-1] + 0.5, step.get_data().values, strict=True)) for step in figure.axes[0].patches]
+    assert shares[0][20] == 75
+    assert shares[0][18] == 25
+    assert shares[1][25] == 100
+
+
+def test_classes_are_shown_as_shares():
+    bars = classes_figure({"drawn": np.array([1, 3])}, ["0", "1"], "t").axes[0].patches
+    assert [bar.get_height() for bar in bars] == [25, 75]
 
 
 def test_a_single_epoch_is_a_dot():
