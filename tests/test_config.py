@@ -142,8 +142,8 @@ def test_a_whole_network_is_changed_by_the_name_of_its_file():
     changed = change(compose(), {"model": "seed004", "training.epochs": 3})
     assert changed.model == compose(["model=seed004"]).model
     assert changed.training.epochs == 3
-    for file in sorted((CONF / "model").glob("*.yaml")):
-        assert network_named(file.stem) == compose([f"model={file.stem}"]).model
+    for name in ("dense", "baseline", "compact"):
+        assert network_named(name) == compose([f"model={name}"]).model
     with pytest.raises(ConfigError, match=r"model=sed004: no such choice; .*Did you mean 'seed004'"):
         change(compose(), {"model": "sed004"})
 

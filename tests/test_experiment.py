@@ -330,7 +330,7 @@ def test_baselines_are_runs_of_the_same_form_without_a_network(ask, client, uri,
     assert not {"network.keras", "curves.png", "network.png"} & paths
     assert ask("model=baseline", "model.trees=10", space, name="without_network").trained == 0
     experiment.report(compose([f"tracking.uri={uri}", "search.name=without_network", f"report.folder={tmp_path}"]))
-    assert "random_forest" in (tmp_path / "without_network" / "README.md").read_text()
+    assert "random\\_forest" in (tmp_path / "without_network" / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
