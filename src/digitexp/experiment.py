@@ -14,7 +14,7 @@ from digitexp import planning
 from digitexp.compose import CONF, compose
 from digitexp.config import change, flatten, to_yaml
 from digitexp.data import sets, sources
-from digitexp.errors import ConfigError, DigitexpError, TrackingError
+from digitexp.errors import ConfigError, DataError, DigitexpError, TrackingError
 from digitexp.planning import Job, Plan
 from digitexp.reports import answer, audit_pages, claims, exploration_page, pages, pictures, ranking, verdicts
 from digitexp.reports import audit as audits
@@ -216,8 +216,13 @@ def submit(config: Config) -> "Submission":
     """Write `submit.file` from `submit.models`; what its images were used for before is told by the networks' own runs."""
     from digitexp.recognise import submission
 
-    def settings_of(run: str) -> dict[str, Any]:
-        return reader.settings(open_store(config.tracking.uri), run)
+    def settings_of(address: str) -> dict[str, Any]:
+        if not address.startswith("models:"):
+            raise DataError(f"{address}: a file does not say what it was trained on.")
+        if not stores.exists(config.tracking.uri):  # opening it would make one
+            raise TrackingError(f"{address}: there is no store at {stores.resolve(config.tracking.uri)} yet.")
+        store = open_store(config.tracking.uri)
+        return reader.settings(store, registry.fetch(store, address).run)
 
     return submission.submit(config, settings_of)
 
