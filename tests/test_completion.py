@@ -37,6 +37,7 @@ CASES = {
     "digitexp plan +sweep=dense_n": {"+sweep=dense_neurons"},
     "digitexp +sweep=cnn_o": {"+sweep=cnn_optimizers", "+sweep=cnn_optimizers_tuned"},
     "digitexp +sw": {f"+sweep={name}" for name in sweeps()},
+    "digitexp +re": {"+recipe=seed000", "+recipe=seed004"},
     "digitexp model=": {"model=dense", "model=cnn"},
     "digitexp plan model=cnn model.conv_1.f": {"model.conv_1.filters="},
     "digitexp +sweep=dense_neurons training.": {"training.epochs=", "training.batch_size="},

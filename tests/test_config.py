@@ -7,11 +7,11 @@ import pytest
 from conftest import write_kaggle
 
 from digitexp import registry
-from digitexp.compose import CONF, compose, sweeps
-from digitexp.config import change, flatten, present, to_yaml, type_of
+from digitexp.compose import compose, recipes, sweeps
+from digitexp.config import CONF, change, decisive, flatten, network_named, present, to_yaml, type_of
 from digitexp.data.mnist import read_mnist
 from digitexp.errors import ConfigError, DigitexpError
-from digitexp.planning import plan
+from digitexp.planning import cost, plan
 from digitexp.settings import Dense
 
 CHOICES = [
@@ -29,6 +29,10 @@ REFUSED = {
     "training.epochs=null": r"training\.epochs: found null; must be a whole number",
     "training.epochs=0": r"training\.epochs=0: must be a whole number from 1",
     "training.batch_size=0": r"training\.batch_size=0",
+    "training.augmentation.preset=rotate": r"augmentation\.preset=rotate: no such choice; allowed are none, rotate_zoom_shift",
+    "training.augmentation=rotate_zoom_shift": r"training\.augmentation=rotate_zoom_shift: is a group of settings",
+    "training.augmentation.rotation=181": r"augmentation\.rotation=181\.0: must be degrees from 0 to 180, or null",
+    "training.augmentation.flip=true": r"training\.augmentation\.flip: no such setting",
     "seed=0": r"seed=0: must be a whole number from 1",
     "loss=mse": r"loss=mse: no such choice; allowed are categorical_crossentropy",
     "loss=categorical_crossentrop": r"Did you mean 'categorical_crossentropy'",
@@ -74,6 +78,17 @@ REFUSED = {
     "extensions=x.py": r"must be a list",
     "extensions=[nowhere.py]": r"'nowhere\.py' cannot be imported",
     "~loss": r"loss: has no value",
+    "recipe=seed000": r"type \+recipe=NAME",
+    "+recipe=seed00": r"Did you mean 'seed00",
+    "training.schedule.name=cosin": r"training\.schedule\.name=cosin: .*Did you mean 'cosine'",
+    "training.schedule.monitor=test/accuracy": r"training\.schedule\.monitor=test/accuracy: no such choice",
+    "training.schedule.factor=1": r"training\.schedule\.factor=1\.0: must be a share between 0 and 1",
+    "training.schedule.warmup=1": r"training\.schedule\.warmup=1\.0: must be a share from 0 to below 1",
+    "training.early_stopping.patience=0": r"training\.early_stopping\.patience=0: must be a number of epochs from 1, or null",
+    "training.label_smoothing=1": r"training\.label_smoothing=1\.0",
+    "training.ema=1": r"training\.ema=1\.0: must be a share between 0 and 1, or null",
+    "evaluation.target=99": r"evaluation\.target=99\.0: must be a share above 0",
+    "evaluation.shifts=9": r"evaluation\.shifts=9: must be pixels from 0 to 4",
 }
 
 
@@ -85,6 +100,17 @@ def test_every_file_of_conf_composes_and_plans(choice, mnist, configure, tmp_pat
         write_kaggle(tmp_path, *(digits.take(np.arange(300)) for digits in read_mnist(str(mnist))))
         extra = [f"data.path={tmp_path}"]
     assert plan(configure(choice, *extra)).runs == 1
+
+
+@pytest.mark.parametrize("recipe", recipes())
+def test_every_recipe_gives_its_command_and_plans(recipe, configure, mnist):
+    text = (CONF / "recipe" / f"{recipe}.yaml").read_text()
+    assert re.search(rf"python -m digitexp \+recipe={recipe} data.path=FILE", text)
+    spelt = plan(configure(f"+recipe={recipe}", f"data.path={mnist}"))
+    assert spelt.runs >= 1
+    known = {"seed003": "cnn", "fast996": "compact"}
+    assert recipe == "best" or spelt.config.model == network_named(known.get(recipe, recipe))
+    assert recipe != "fast996" or cost(spelt.config) <= 12  # TFLOP, the promise of its name
 
 
 @pytest.mark.parametrize("sweep", sweeps())
@@ -110,6 +136,23 @@ def test_refuses_in_one_sentence(override):
 def test_refuses_a_network_that_leaves_no_pixels(configure):
     with pytest.raises(DigitexpError, match=r"model\.conv_2\.kernel_size=5: leaves nothing of an image that has 2 x 2"):
         plan(configure("model=cnn", "model.conv_1.kernel_size=27", "model.conv_2.kernel_size=5"))
+
+
+def test_a_whole_network_is_changed_by_the_name_of_its_file():
+    changed = change(compose(), {"model": "seed004", "training.epochs": 3})
+    assert changed.model == compose(["model=seed004"]).model
+    assert changed.training.epochs == 3
+    for name in ("dense", "baseline", "compact"):
+        assert network_named(name) == compose([f"model={name}"]).model
+    with pytest.raises(ConfigError, match=r"model=sed004: no such choice; .*Did you mean 'seed004'"):
+        change(compose(), {"model": "sed004"})
+
+
+def test_what_is_recorded_of_a_whole_network_are_its_settings():
+    kept = decisive(flatten(compose()) | {"model": "lenet5"})
+    assert (kept["model.kind"], kept["model.conv_2.filters"]) == ("cnn", 16)
+    assert "model" not in kept
+    assert "model.layer_1.units" not in kept
 
 
 def test_change_gives_a_copy():

@@ -11,9 +11,9 @@ from digitexp import experiment, screen
 from digitexp.compose import compose
 from digitexp.data.sets import load
 from digitexp.data.sources import read_digits
-from digitexp.errors import DataError
+from digitexp.errors import DataError, TrackingError
 from digitexp.planning import plan
-from digitexp.tracking import reader
+from digitexp.tracking import ledger, reader
 from digitexp.tracking.store import open_store
 from digitexp.watch import Watch
 
@@ -317,12 +317,93 @@ def test_a_file_that_tells_of_no_runs_is_refused_before_anything_is_written(conf
     assert not list(tmp_path.iterdir())
 
 
+def test_baselines_are_runs_of_the_same_form_without_a_network(ask, client, uri, tmp_path):
+    space = "search.space={model.estimator:[knn,random_forest]}"
+    outcome = ask("model=baseline", "model.trees=10", space, name="without_network")
+    assert (outcome.trained, outcome.failed, outcome.best) == (2, 0, None)
+    run = children(client, outcome.parent)[0]
+    for metric in ("val/accuracy", "val/loss", "test/auc", "test/calibration_error", "seconds"):
+        assert metric in run.data.metrics
+    assert "tflop" not in run.data.metrics
+    paths = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"predictions.npz", "roc.png", "calibration.png", "test"} <= paths
+    assert not {"network.keras", "curves.png", "network.png"} & paths
+    assert ask("model=baseline", "model.trees=10", space, name="without_network").trained == 0
+    experiment.report(compose([f"tracking.uri={uri}", "search.name=without_network", f"report.folder={tmp_path}"]))
+    assert "random\\_forest" in (tmp_path / "without_network" / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def read_together(ask):
+    asked = ["evaluation.ensemble=true", "evaluation.shifts=1", "evaluation.target=0.01", "training.schedule.name=cosine"]
+    return ask("search.space={model:[dense,lenet5]}", "search.repeats=2", *asked, name="together")
+
+
+def test_seeds_read_together_and_images_read_moved_are_told_beside_the_single_network(read_together, client, uri):
+    store = open_store(uri)
+    for row in read_together.rows:
+        found = [run for run in reader.finished(store) if run.parent == read_together.parent and run.trial == row.scored.trial]
+        predicted = [reader.predictions(store, run.id) for run in found]
+        for part in ("val", "test", "val_shifted", "test_shifted"):
+            mean = np.mean([one[part].probabilities for one in predicted], axis=0)
+            expected = np.mean(mean.argmax(axis=1) == predicted[0][part].labels)
+            assert row.scored.together[part] == pytest.approx(expected)
+            assert f"{part}/ensemble_accuracy" in read_together.table
+        assert not np.array_equal(predicted[0]["test"].probabilities, predicted[0]["test_shifted"].probabilities)
+
+
+def test_networks_are_varied_whole_and_told_with_their_own_settings(read_together, client, uri, tmp_path):
+    found = {run.data.params["model"]: run.data.params for run in children(client, read_together.parent)}
+    assert (found["dense"]["model.kind"], found["lenet5"]["model.conv_2.filters"]) == ("dense", "16")
+    experiment.report(compose([f"tracking.uri={uri}", "search.name=together", f"report.folder={tmp_path}"]))
+    written = pd.read_csv(tmp_path / "together" / "runs.csv")
+    assert written.loc[written["model.kind"] == "cnn", "model.conv_2.filters"].tolist() == [16.0, 16.0]
+    assert "read together" in (tmp_path / "together" / "README.md").read_text()
+    assert "test_shifted/ensemble_accuracy" in pd.read_csv(tmp_path / "together" / "results.csv")
+
+
+def test_what_a_run_cost_and_when_it_reached_its_target(read_together, client):
+    metrics = children(client, read_together.parent)[0].data.metrics
+    assert metrics["epochs_to_target"] == 1
+    assert 0 < metrics["seconds_to_target"] < metrics["seconds"]
+    assert metrics["images_per_second"] == pytest.approx(127 * 2 / metrics["seconds"])
+    assert metrics["val/gap"] == pytest.approx(metrics["train/accuracy"] - metrics["val/accuracy"])
+    history = client.get_metric_history(children(client, read_together.parent)[0].info.run_id, "train/learning_rate")
+    assert [point.step for point in history] == [1, 2]
+
+
+def test_after_early_stopping_the_store_tells_of_the_best_weights(ask, client, uri):
+    settings = ["optimizer.name=sgd", "optimizer.learning_rate=3", "training.epochs=12", "training.early_stopping.patience=2"]
+    outcome = ask("search.space={training.batch_size:[32]}", *settings, name="stopped")
+    run = children(client, outcome.parent)[0]
+    curve = [point.value for point in client.get_metric_history(run.info.run_id, "val/accuracy") if point.step <= 11]
+    assert run.data.metrics["val/accuracy"] == max(curve)
+    hits = reader.predictions(open_store(uri), run.info.run_id)["val"].hits
+    assert hits.mean() == pytest.approx(run.data.metrics["val/accuracy"])
+    assert run.data.metrics["epochs"] < 12
+
+
+def test_training_begins_with_the_best_network_of_a_sweep(answered, ask, client, uri):
+    def begin(config):
+        return plan(config, lambda address: ledger.network(uri, address))
+
+    settings = [f"tracking.uri={uri}", "search.name=begun", *QUICK, "optimizer.learning_rate=1e-12"]
+    space = "search.space={training.start:[scratch,'models:/digitexp.asked@best']}"
+    outcome = experiment.run(begin(compose([*settings, space])))
+    scratch, begun = sorted(outcome.rows, key=lambda row: row.scored.trial)
+    assert begun.scored.metrics[0]["val/accuracy"] == pytest.approx(answered.rows[0].scored.metrics[0]["val/accuracy"])
+    assert scratch.scored.metrics[0]["val/accuracy"] < begun.scored.metrics[0]["val/accuracy"]
+    assert experiment.run(begin(compose([*settings, space]))).trained == 0
+    with pytest.raises(TrackingError, match=r"training\.start=models:/nothing@best: no such network in .*digitexp\.asked"):
+        begin(compose([*settings, "search.space={}", "search.name=null", "training.start=models:/nothing@best"]))
+
+
 def test_leakage_marks_what_is_drawn_and_said_and_the_rest_of_each_set_is_scored(ask, client, tmp_path, monkeypatch, capsys):
     scans = read_digits()
     np.savez(tmp_path / "mnist.npz", x_train=scans.images[:200], y_train=scans.labels[:200],
              x_test=scans.images[200:400], y_test=scans.labels[200:400])  # fmt: skip
     titles = []
-    monkeypatch.setattr(experiment.pictures, "draw_run", lambda result, title, folder: titles.append(title))
+    monkeypatch.setattr(experiment.pictures, "draw_run", lambda result, title, folder, images: titles.append(title))
     settings = ["data=mnist", f"data.path={tmp_path}/mnist.npz", "data.also.name=kaggle_stand_in", "data.limit=null",
                 "data.validation=0", "data.remove_leakage=true", "search.objective=null",
                 "search.space={data.allow_leakage:[false,true]}"]  # fmt: skip

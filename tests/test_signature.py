@@ -19,7 +19,8 @@ REFERENCE = sign()
 @pytest.mark.parametrize(
     "override",
     ["seed=2", "loss=poisson", "optimizer.name=sgd", "optimizer.learning_rate=0.1", "model.layer_1.units=51",
-     "training.epochs=11", "training.batch_size=64", "data.limit=100", "data.split_seed=1", "model=cnn"],
+     "training.epochs=11", "training.ema=0.9", "training.label_smoothing=0.1", "training.early_stopping.patience=3",
+     "evaluation.target=0.9", "evaluation.shifts=1", "model=lenet5", "training.batch_size=64", "data.limit=100", "data.split_seed=1", "model=cnn"],
 )  # fmt: skip
 def test_changes_with_what_decides_a_number(override):
     assert sign(override) != REFERENCE
@@ -32,6 +33,35 @@ def test_changes_with_what_decides_a_number(override):
 )  # fmt: skip
 def test_stays_with_what_does_not(override):
     assert sign(override) == REFERENCE
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["training.schedule.factor=0.1", "training.schedule.warmup=0.5", "training.early_stopping.monitor=val/loss",
+     "training.schedule.name=constant", "training.ema=null", "training.label_smoothing=0", "training.start=scratch",
+     "evaluation.target=null", "evaluation.shifts=0", "evaluation.ensemble=true"],
+)  # fmt: skip
+def test_stays_with_what_changes_nothing_at_this_value(override):
+    assert sign(override) == REFERENCE
+
+
+def test_a_schedule_is_known_by_its_own_settings_alone():
+    cosine = sign("training.schedule.name=cosine")
+    assert cosine != REFERENCE
+    assert sign("training.schedule.name=cosine", "training.schedule.decay=0.5") == cosine
+    assert sign("training.schedule.name=cosine", "training.schedule.warmup=0.5") != cosine
+
+
+def test_a_baseline_is_known_by_neither_optimizer_nor_epochs_nor_the_settings_of_others():
+    knn = sign("model=baseline", "model.estimator=knn")
+    assert sign("model=baseline", "model.estimator=knn", "optimizer.name=sgd", "training.epochs=3", "model.C=9") == knn
+    assert sign("model=baseline", "model.estimator=knn", "model.neighbors=5") != knn
+
+
+def test_a_network_that_training_begins_with_is_known_by_its_bytes():
+    begun = sign("training.start=x.keras", sources=SOURCES | {"training.start": "c" * 64})
+    assert begun != REFERENCE
+    assert sign("training.start=y.keras", sources=SOURCES | {"training.start": "c" * 64}) == begun
 
 
 def test_data_are_known_by_their_bytes_and_not_by_their_path():

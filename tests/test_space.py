@@ -30,6 +30,30 @@ def test_grid_varies_the_last_fastest():
     ]
 
 
+def test_whole_networks_are_varied_by_name():
+    assert spell({"model": ["dense", "lenet5"], "training.epochs": [1, 2]})[1:3] == [
+        {"model": "dense", "training.epochs": 2}, {"model": "lenet5", "training.epochs": 1},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("space", "method", "sentence"),
+    [
+        ({"model": ["dense", "lenet"]}, "grid", r"search\.space 'model': model=lenet: no such choice; .*'lenet5'"),
+        ({"model": ["dense"], "model.layer_1.units": [3]}, "grid", r"whole networks are varied, or the settings of one"),
+        ({"model.layer_1.units": [3], "model": ["dense"]}, "grid", r"whole networks are varied, or the settings of one"),
+        ({"model": ["dense", "lenet5"]}, "one_at_a_time", r"whole networks have no reference value"),
+    ],
+)
+def test_whole_networks_that_cannot_be_varied_so(space, method, sentence):
+    with pytest.raises(SpaceError, match=sentence):
+        spell(space, method)
+
+
+def test_seeds_alone_may_be_asked_for():
+    assert spell({}, repeats=3) == [{}]
+
+
 def test_a_condition_switches_a_setting_on():
     space = {
         "optimizer.name": ["adam", "sgd"],

@@ -18,18 +18,21 @@ ROOMS = {
     "compose": {"hydra", "omegaconf"},
     "data": {"sklearn", "cv2", "keras"},  # keras: its download of MNIST
     "models": {"keras"},
-    "training": {"keras", "tensorflow"},
+    "training": {"keras", "tensorflow", "sklearn"},  # sklearn: the baselines
     "evaluation": {"scipy", "sklearn"},
     "figures": {"matplotlib"},
     "results": set(),
     "runs": set(),
+    "executors": {"psutil", "distributed"},
     "planning": set(),
     "watch": set(),
     "search": {"keras_tuner"},
     "tracking": {"mlflow", "psutil", "uvicorn", "keras"},  # keras: to hand the best network to MLflow
     "reports": {"jinja2", "matplotlib"},
     "recognise": {"fastapi", "pydantic", "cv2", "PIL", "uvicorn", "keras"},
+    "sweep": set(),
     "experiment": set(),
+    "doctor": set(),
     "reproduction": set(),
     "quiet": set(),
     "screen": {"rich"},

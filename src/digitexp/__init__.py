@@ -24,7 +24,11 @@ def run(sweep: str | None = None, overrides: Sequence[str] = ()) -> "pd.DataFram
     seeds, every metric's mean over the seeds with `.low` and `.high` ends of its 95 % interval, and failure. What is
     finished already is not trained again. Raises DigitexpError for what would be refused on the command line.
     """
+    from functools import partial
+
     from digitexp import compose, experiment, planning  # takes seconds: TensorFlow comes along
+    from digitexp.tracking import ledger
 
     config = compose.compose([*([f"+sweep={sweep}"] if sweep else []), *overrides])
-    return experiment.run(planning.plan(config), compose.sweeps().get(config.experiment, "")).table
+    plan = planning.plan(config, partial(ledger.network, config.tracking.uri))
+    return experiment.run(plan, compose.sweeps().get(config.experiment, "")).table

@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from digitexp import compose, planning, screen
+from digitexp.config import CONF
 from digitexp.errors import ConfigError, DigitexpError, TrackingError, nearest
 from digitexp.quiet import quiet
 from digitexp.settings import Config
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbose = "-v" in words
     words = [word for word in words if word != "-v"]
     if {"-h", "--help"} & set(words):
-        screen.show_help({verb: (function.__doc__ or "") for verb, function in VERBS.items()}, compose.sweeps())
+        verbs = {verb: function.__doc__ or "" for verb, function in VERBS.items()}
+        screen.show_help(verbs, compose.sweeps(), compose.recipes())
         return DONE
     try:
         if {"-sc", "--shell-completion"} & set(words) and _completed():
@@ -65,6 +67,9 @@ def run(config: Config) -> int:
     with screen.Progress(plan) as watch:
         outcome = experiment.run(plan, question, watch)
     screen.show_outcome(plan, outcome)
+    if outcome.early == "interrupted":
+        screen.show_interrupted()
+        return INTERRUPTED
     return SOME_FAILED if outcome.failed else DONE
 
 
@@ -102,6 +107,18 @@ def report(config: Config) -> int:
         chosen = reproduction.pair
     screen.show_report(chosen(config))
     return DONE
+
+
+def doctor(config: Config) -> int:
+    """Find what is wrong with store, disk, data and threads; doctor.fix=true mends it."""
+    from digitexp import doctor as doctors
+
+    found = doctors.examine(config)
+    for finding in found if config.doctor.fix else ():
+        if finding.mend:
+            finding.mend()
+    screen.show_findings(found, mended=config.doctor.fix)
+    return SOME_FAILED if any(not (config.doctor.fix and finding.mend) for finding in found) else DONE
 
 
 def draw(config: Config) -> int:
@@ -192,14 +209,14 @@ def submit(config: Config) -> int:
 
 VERBS: dict[str, Callable[[Config], int]] = {
     "run": run, "plan": plan, "report": report, "reproduce": reproduce, "explore": explore, "ui": ui, "draw": draw,
-    "promote": promote, "predict": predict, "submit": submit,
+    "promote": promote, "predict": predict, "submit": submit, "doctor": doctor,
 }  # fmt: skip
 # The setting that a word without "=" after the verb is the value of.
 SUBJECTS = {"reproduce": "reproduce.run", "promote": "promote.model"}
 
 
 def _show_plan(config: Config, question: str) -> planning.Plan:
-    spelt = planning.plan(config)
+    spelt = planning.plan(config, partial(ledger.network, config.tracking.uri))
     finished = set(portable.finished(config.tracking.runs))
     spent: list[planning.Spent] = []
     if stores.exists(config.tracking.uri):
@@ -209,6 +226,9 @@ def _show_plan(config: Config, question: str) -> planning.Plan:
             planning.Spent(entry.kind, entry.tflop, entry.seconds) for entry in entries if entry.tflop and entry.seconds
         ]
     screen.show_plan(spelt, question, finished, spent)
+    asked = ledger.asked(config.tracking.uri, config.experiment) if stores.exists(config.tracking.uri) else []
+    if config.search.name and asked and spelt.question not in {one.question for one in asked}:
+        screen.show_difference(planning.difference(asked[-1].settings, config))
     return spelt
 
 
@@ -264,9 +284,10 @@ def _completed() -> bool:
     command, _, rest = os.environ.get("COMP_LINE", "").lstrip().partition(" ")
     first, space, after = rest.lstrip().partition(" ")
     last = rest.rpartition(" ")[2]
-    if last.startswith("+s"):
-        print(*(sweep for name in compose.sweeps() if (sweep := f"+sweep={name}").startswith(last)), sep="\n")
-        return True
+    for group, names in (("sweep", compose.sweeps()), ("recipe", compose.recipes())):
+        if last.startswith(f"+{group[0]}"):
+            print(*(word for name in names if (word := f"+{group}={name}").startswith(last)), sep="\n")
+            return True
     if command and not space:
         print(*(verb for verb in VERBS if verb.startswith(first)), sep="\n")
     elif first in VERBS:
@@ -292,7 +313,7 @@ def _with_settings(verb: Callable[[Config], int], words: Sequence[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's own errors reach us instead of being printed
     sys.argv = ["digitexp", *map(compose.mergeable, words)]
     try:
-        hydra.main(version_base="1.3", config_path=str(compose.CONF), config_name="config")(job)()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
     except (HydraException, ValueError) as error:
         raise compose.explain(error) from error
     except SystemExit:

@@ -12,13 +12,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digitexp.config import check, flatten, type_of
+from digitexp.config import CONF, check, flatten, type_of
 from digitexp.errors import ConfigError, nearest
 from digitexp.settings import Cnn, Config, Dense
 
-_INSTALLED = Path(__file__).parent / "conf"
-CONF = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "conf"
-GROUPS = ("data", "model", "training", "sweep", "rule")
+GROUPS = ("data", "model", "training", "recipe", "sweep", "rule")
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
@@ -70,12 +68,21 @@ def settle(cfg: DictConfig) -> Config:
 
 def sweeps() -> dict[str, str]:
     """The question of every sweep in conf/sweep, by the sweep's name."""
-    folder = CONF / "sweep"
+    return _texts("sweep")
+
+
+def recipes() -> dict[str, str]:
+    """What every recipe in conf/recipe is, by its name."""
+    return _texts("recipe")
+
+
+def _texts(group: str) -> dict[str, str]:
+    folder = CONF / group
     return {file.relative_to(folder).with_suffix("").as_posix(): question(file) for file in sorted(folder.rglob("*.yaml"))}
 
 
 def question(file: Path) -> str:
-    """The question that a sweep's file asks: its first comment that is not Hydra's."""
+    """What a file says of itself, a sweep its question: its first comment that is not Hydra's."""
     for line in file.read_text().splitlines():
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").strip()
@@ -92,8 +99,8 @@ def explain(error: Exception) -> ConfigError:
 
 
 def _no_setting(path: str) -> str:
-    if path == "sweep":
-        return "sweep: is added to the configuration; type +sweep=NAME."
+    if path in ("sweep", "recipe"):
+        return f"{path}: is added to the configuration; type +{path}=NAME."
     for network in (Dense, Cnn):
         try:
             type_of(path, network)

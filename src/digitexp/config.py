@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -16,7 +17,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException, Vali
 
 from digitexp import registry
 from digitexp.errors import ConfigError
-from digitexp.settings import Config, Data, choose
+from digitexp.settings import ESTIMATORS, SCHEDULES, SCRATCH, Baseline, Config, Data, Training, choose
 
 # What a trial may vary: the sections that decide a run's numbers, less the seed, which `search.repeats` varies.
 SWEPT = ("data", "model", "optimizer", "loss", "training")
@@ -24,7 +25,6 @@ SWEPT = ("data", "model", "optimizer", "loss", "training")
 # Settings that change nothing at these values: left out of what decides a run, so that a run that was recorded before
 # the setting existed is still the same run.
 NEUTRAL: dict[str, Any] = {
-    "data.drawn.stroke_width": 0.0,
     "data.test_labels": None,
     "data.also.name": "none",
     "data.also.path": None,
@@ -34,9 +34,27 @@ NEUTRAL: dict[str, Any] = {
     "data.balance": "natural",
     "data.remove_leakage": False,
     "data.near_duplicates": False,
+    "training.precision": "float32",
     "training.class_weights": "none",
+    "training.until": None,
+    "training.start": SCRATCH,
+    "training.schedule.name": "constant",
+    "training.early_stopping.patience": None,
+    "training.label_smoothing": 0.0,
+    "training.ema": None,
+    "evaluation.target": None,
+    "evaluation.shifts": 0,
+    "model.global_pooling": "none",
+    **{f"model.conv_{number}.strides": 1 for number in range(1, 7)},
+    **{f"model.conv_{number}.pooling": "max" for number in range(1, 7)},
+    **{f"model.conv_{number}.normalization": "before" for number in range(1, 7)},
+    **{f"model.head_{number}.normalization": "before" for number in range(1, 4)},
     **{f"training.augmentation.{name}": 0.0 for name in ("rotation", "zoom", "shift", "shear", "brightness")},
 }
+
+
+_INSTALLED = Path(__file__).parent / "conf"
+CONF = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "conf"
 
 
 def check(cfg: DictConfig) -> Config:
@@ -61,13 +79,39 @@ def check(cfg: DictConfig) -> Config:
     return config
 
 
+def network_named(name: str) -> Any:
+    """The settings of a network, as its file in conf/model says. Raises ConfigError for a file that is not there."""
+    known = {file.stem: file for file in sorted((CONF / "model").glob("*.yaml"))}
+    choose("model", name, known)
+    cfg = _with_defaults(known[name])
+    schema = registry.NETWORKS[cfg.kind].schema
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), cfg))
+
+
+def _with_defaults(file: Path) -> DictConfig:
+    """A file of conf/model, on top of those that its list of defaults names: what Hydra composes of it."""
+    cfg = OmegaConf.load(file)
+    assert isinstance(cfg, DictConfig)
+    names = [name for name in cfg.pop("defaults", []) if name != "_self_"]
+    merged = OmegaConf.merge(*(_with_defaults(file.with_stem(name)) for name in names), cfg)
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
 def change(config: Config, values: Mapping[str, Any]) -> Config:
-    """A copy of `config` with other values; `values` maps dotted paths such as `model.layer_1.units`."""
+    """A copy of `config` with other values; `values` maps dotted paths such as `model.layer_1.units`.
+
+    `model` is one too: its value is the name of a file in conf/model, and it comes first.
+    """
     changed = deepcopy(config)
+    if "model" in values:
+        changed.model = network_named(values["model"])
     for path, value in values.items():
+        if path == "model":
+            continue
         group, _, name = path.rpartition(".")
         section: Any = changed
-        value = convert(path, value, type_of(path, type(config.model)))
+        value = convert(path, value, type_of(path, type(changed.model)))
         for part in group.split(".") if group else ():
             section = getattr(section, part)
         setattr(section, name, value)
@@ -153,6 +197,8 @@ def type_of(path: str, network: type) -> Any:
     """
     hint: Any = Config
     at = ""
+    if path == "model":
+        return str  # the name of a file in conf/model, in a sweep over networks
     for part in path.split("."):
         hints = get_type_hints(hint) if is_dataclass(hint) else {}
         if part not in hints:
@@ -185,7 +231,10 @@ def present(config: Config) -> dict[str, Any]:
     absent = {
         path.rpartition(".")[0] for path, value in kept.items() if path.endswith((".units", ".filters")) and value == 0
     }
-    unused = _unused(config.data)
+    unused = _unused(config.data) | _unused_of_training(config.training) | _unused_of_baseline(config)
+    unused.add("evaluation.ensemble")  # of runs that are finished
+    if config.training.last == config.training.epochs:  # it is the whole run, whoever asks for it
+        unused.add("training.until")
     return {
         path: value
         for path, value in kept.items()
@@ -208,6 +257,21 @@ def _unused(data: Data) -> set[str]:
     return unused if data.drawn.source == "synthetic" else unused | {"data.drawn.count"}
 
 
+def _unused_of_training(training: Training) -> set[str]:
+    schedule = {f"training.schedule.{field.name}" for field in fields(training.schedule) if field.name != "name"}
+    schedule -= {f"training.schedule.{name}" for name in SCHEDULES[training.schedule.name]}
+    return schedule | ({"training.early_stopping.monitor"} if training.early_stopping.patience is None else set())
+
+
+def _unused_of_baseline(config: Config) -> set[str]:
+    """A baseline has settings of its own, and neither optimizer nor epochs."""
+    if not isinstance(config.model, Baseline):
+        return set()
+    others = {field.name for field in fields(Baseline)} - {"kind", "estimator", *ESTIMATORS[config.model.estimator]}
+    elsewhere = [*flatten(config.training, "training."), *flatten(config.optimizer, "optimizer.")]
+    return {*(f"model.{name}" for name in others), *elsewhere}
+
+
 def to_yaml(config: Config) -> str:
     """All settings as YAML, in the order in which they are declared."""
     return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
@@ -227,8 +291,12 @@ def _flat(node: Any, at: str) -> dict[str, Any]:
 def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Of all settings as `{dotted path: value}`, those from which a run can be configured again, less its seed.
 
-    Of an absent layer only its `units: 0` or `filters: 0` is kept, of the optimizer only what has a value.
+    Of an absent layer only its `units: 0` or `filters: 0` is kept, of the optimizer only what has a value. Where
+    `model` names a file of conf/model, the settings of that network are kept.
     """
+    if "model" in settings:
+        named = flatten(network_named(settings["model"]), "model.")
+        settings = {path: value for path, value in settings.items() if path.split(".")[0] != "model"} | named
     absent = {
         path.rpartition(".")[0] for path, value in settings.items() if path.endswith((".units", ".filters")) and value == 0
     }
@@ -238,6 +306,7 @@ def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
         if (path.split(".")[0] in (*SWEPT, "evaluation") or (path == "extensions" and value))
         and (path.rpartition(".")[0] not in absent or path.endswith((".units", ".filters")))
         and not (path.startswith("optimizer.") and value is None)
+        and not (path == "training.until" and value is None)
     }
 
 

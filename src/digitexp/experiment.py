@@ -3,88 +3,75 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
 from digitexp import planning
-from digitexp.compose import CONF, compose
-from digitexp.config import change, flatten, to_yaml
+from digitexp.compose import compose
+from digitexp.config import CONF, change, flatten, to_yaml
 from digitexp.data import sets, sources
 from digitexp.errors import ConfigError, DataError, DigitexpError, TrackingError
-from digitexp.planning import Job, Plan
-from digitexp.reports import answer, audit_pages, claims, exploration_page, pages, pictures, ranking, verdicts
+from digitexp.executors.executor import Work
+from digitexp.planning import Plan
+from digitexp.reports import answer, audit_pages, claims, exploration_page, pages, verdicts
 from digitexp.reports import audit as audits
 from digitexp.reports import exploration as explorations
 from digitexp.reports import front as front_page
 from digitexp.reports import report as reports
-from digitexp.reports.ranking import Row, Scored
-from digitexp.results import Failure, Result
 from digitexp.settings import Config
 from digitexp.signature import question
-from digitexp.tracking import liveness, portable, reader, recorder, registry
+from digitexp.sweep import Outcome, Sweep
+from digitexp.tracking import ledger, liveness, patience, portable, reader, recorder, registry
 from digitexp.tracking import store as stores
-from digitexp.tracking.reader import Recorded
 from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import Store, open_store
 from digitexp.training.engines import resolve
 from digitexp.watch import Watch
 
-# `runs` and `search` bring TensorFlow along, which takes seconds: they are imported where they are used.
 if TYPE_CHECKING:
     from digitexp.recognise.submission import Submission
-    from digitexp.search.loop import Trial
+
+__all__ = ["Explored", "Outcome", "Promoted", "Reported", "audit", "explore", "front", "promote", "report", "run", "submit"]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A finished sweep."""
-
-    rows: Sequence[Row]
-    trained: int
-    reused: int
-    imported: int
-    failed: int
-    experiment: str
-    parent: str
-    best: str | None  # the address of the registered model
-    store: str
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """The ranking, one row a trial."""
-        return ranking.table(self.rows)
-
-
-def run(plan: Plan, text: str = "", watch: Watch | None = None) -> Outcome:
+def run(plan: Plan, text: str = "", watch: Watch | None = None, work: Work | None = None) -> Outcome:
     """Answer a question: train what is not finished, rank, register the best network. `text` says the question in words.
 
     A run that fails is recorded and the sweep goes on. Interrupted, every open run is closed as KILLED, and the next
-    call goes on from there.
+    call goes on from there. `work` trains in the place of `runs.run`.
     """
     elsewhere = portable.finished(plan.config.tracking.runs)
     sets.load(plan.config.data)  # what cannot be read is refused before anything is written
     store = open_store(plan.config.tracking.uri)
+    try:
+        return _run(plan, text, watch or Watch(), work, store, elsewhere)
+    except DigitexpError:
+        raise
+    except Exception as error:
+        raise patience.explain(error, store.uri) or error from error
+
+
+def _run(
+    plan: Plan, text: str, watch: Watch, work: Work | None, store: Store, elsewhere: Mapping[str, RunRecord]
+) -> Outcome:
     parent = recorder.begin_sweep(store, plan.config, plan.question, text, to_yaml(plan.config))
     with liveness.Heartbeat(store) as heart:
         heart.runs.add(parent)
-        sweep = _Sweep(plan, store, parent, heart, watch or Watch(), elsewhere)
+        sweep = Sweep(plan, store, parent, heart, watch, elsewhere, work)
         try:
             sweep.search()
             outcome = sweep.conclude()
+            sweep.close("KILLED" if outcome.early else "FAILED" if outcome.failed else "FINISHED")
         except BaseException:
             sweep.close("KILLED")
             raise
-    recorder.end(store, parent, "FAILED" if outcome.failed else "FINISHED")
-    if plan.config.search.refit and outcome.rows[0].rank:
+    if plan.config.search.refit and outcome.rows and outcome.rows[0].rank and not outcome.early:
         return replace(outcome, best=_refit(plan, outcome, watch))
     return outcome
 
 
-def _refit(sweep: Plan, outcome: Outcome, watch: Watch | None) -> str | None:
+def _refit(sweep: Plan, outcome: Outcome, watch: Watch) -> str | None:
     """Train the winner again on training and validation images together, and make that the best network of the sweep.
 
     It is a run of its own, outside the sweep: nothing of it can be compared with runs that left the validation images out.
@@ -99,7 +86,8 @@ def _refit(sweep: Plan, outcome: Outcome, watch: Watch | None) -> str | None:
     }
     whole = {"data.validation": 0.0, "data.folds": None, "data.fold": 1, "search.objective": None}
     config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
-    refitted = run(planning.plan(config), "The winner, trained on training and validation images", watch)
+    spelt = planning.plan(config, partial(ledger.network, config.tracking.uri))
+    refitted = run(spelt, "The winner, trained on training and validation images", watch)
     store = open_store(config.tracking.uri)
     run_id = next(found.id for found in reader.finished(store) if found.parent == refitted.parent)
     return registry.register_best(store, refitted.parent, outcome.experiment, run_id, reader.result(store, run_id).network)
@@ -241,172 +229,3 @@ def _folder(config: Config, sweep: SweepRecord) -> Path:
         raise ConfigError(f"search.name={sweep.name}: cannot name a folder in {config.report.folder}; it must be a relative "
                           "path without '..'.")  # fmt: skip
     return Path(config.report.folder, sweep.name)
-
-
-class _Sweep:
-    """One invocation of a sweep: what is known to be finished, what is being trained, and what failed."""
-
-    def __init__(self, plan: Plan, store: Store, parent: str, heart: liveness.Heartbeat, watch: Watch,
-                 elsewhere: Mapping[str, RunRecord]) -> None:  # fmt: skip
-        self.plan, self.store, self.parent, self.heart, self.watch = plan, store, parent, heart, watch
-        self.objective = plan.config.search.objective
-        self.trials: list[Trial] = []
-        self.trained = self.reused = self.imported = 0
-        self.failures: dict[int, str] = {}
-        self._own: dict[tuple[int, str], Recorded] = {}
-        self._anywhere: dict[str, Recorded] = {}
-        self._elsewhere = elsewhere
-        for found in reader.finished(store):
-            self._remember(found)
-
-    def search(self) -> None:
-        """Have every trial proposed, and its runs finished."""
-        from digitexp.search.loop import search
-
-        direction = ranking.direction(self.objective or "")
-        settings = self.plan.config.search
-        self.trials = search(
-            settings.method, self.plan.parameters, self.plan.points, self._evaluate,
-            trials=settings.trials, direction=direction, seed=self.plan.config.seed,
-        )  # fmt: skip
-
-    def conclude(self) -> Outcome:
-        """Rank the trials, write table and pictures, and register the best network."""
-        self.watch.say("comparing the runs")
-        rows = ranking.rank([self._scored(trial) for trial in self.trials], self.objective)
-        best = rows[0].scored if rows and rows[0].rank else None
-        self._draw(rows, best)
-        address = None
-        if best and not self.plan.config.search.refit:
-            self.watch.say("registering the best network")
-            first = self._runs(best.trial, best.point)[0]
-            network = reader.result(self.store, first.id).network
-            address = registry.register_best(self.store, self.parent, self._name, first.id, network)
-        failed = len(self.failures)
-        return Outcome(rows, self.trained, self.reused, self.imported, failed, self._name, self.parent, address,
-                       self.store.uri)  # fmt: skip
-
-    def close(self, status: str) -> None:
-        """End every run that this invocation holds open."""
-        for run in list(self.heart.runs):
-            recorder.end(self.store, run, status)
-
-    @property
-    def _name(self) -> str:
-        return self.plan.config.experiment
-
-    def _evaluate(self, trials: Sequence["Trial"]) -> list[float | None]:
-        """The mean objective of each trial; None where a run failed."""
-        jobs = [job for trial in trials for job in self.plan.jobs(trial.number, trial.point)]
-        known = {*self._anywhere, *self._elsewhere}
-        self._train([job for job in jobs if job.signature not in known])
-        for job in jobs:
-            if (job.trial, job.signature) in self._own:
-                continue
-            if job.signature in self._anywhere:
-                self._reuse(job, self._anywhere[job.signature])
-            elif job.signature in self._elsewhere:
-                self._import(job, self._elsewhere[job.signature])
-        return [None if trial.number in self.failures else self._value(trial) for trial in trials]
-
-    def _value(self, trial: "Trial") -> float:
-        if self.objective is None:
-            return 0.0
-        return float(np.mean([run.metrics[self.objective] for run in self._runs(trial.number, trial.point)]))
-
-    def _train(self, jobs: Sequence[Job]) -> None:
-        from digitexp import runs
-
-        unique = list({job.signature: job for job in jobs}.values())
-        ids: dict[int, str] = {}
-
-        def on_epoch(index: int, epoch: int, metrics: Mapping[str, float]) -> bool:
-            job = unique[index]
-            if epoch == 0:
-                ids[index] = recorder.begin_run(self.store, self.parent, _child(job))
-                self.heart.runs.add(ids[index])
-                self.watch.begin(job, index + 1, len(unique))
-            else:
-                recorder.log_epoch(self.store, ids[index], epoch, metrics)
-                self.watch.epoch(job, epoch, metrics)
-            return True
-
-        with TemporaryDirectory(prefix="digitexp-") as folder:
-            for index, outcome in runs.run([job.config for job in unique], Path(folder), on_epoch):
-                job, run = unique[index], ids[index]
-                if isinstance(outcome, Failure):
-                    recorder.fail_run(self.store, run, outcome)
-                    self.failures |= {same.trial: outcome.message for same in jobs if same.signature == job.signature}
-                else:
-                    recorder.finish_run(self.store, run, outcome)
-                    self._remember(reader.one(self.store, run))
-                    self.trained += 1
-                self.heart.runs.discard(run)
-                self.watch.end(job, outcome)
-
-    def _reuse(self, job: Job, source: Recorded) -> None:
-        """Write a run that was trained elsewhere again as a child of this sweep."""
-        self._record(job, reader.result(self.store, source.id), recorder.trained_in(source))
-        self.reused += 1
-
-    def _import(self, job: Job, told: RunRecord) -> None:
-        """Write a run that another machine trained, as its runs.csv tells of it."""
-        result = Result(dict(told.metrics), {}, {}, [], dict(told.used), dict(told.images), dict(told.digests),
-                        list(job.config.data.classes), network=None)  # fmt: skip
-        self._record(job, result, recorder.imported_from(str(self.plan.config.tracking.runs), told.facts), told.started)
-        self.imported += 1
-
-    def _record(self, job: Job, result: Result, about: Mapping[str, str], started: str = "") -> None:
-        run = recorder.begin_run(self.store, self.parent, _child(job), started)
-        recorder.finish_run(self.store, run, result, about)
-        self._remember(reader.one(self.store, run))
-
-    def _remember(self, run: Recorded) -> None:
-        if run.parent == self.parent:
-            self._own[run.trial, run.signature] = run
-        self._anywhere.setdefault(run.signature, run)
-
-    def _runs(self, trial: int, point: Mapping[str, object]) -> list[Recorded]:
-        return [self._own[trial, job.signature] for job in self.plan.jobs(trial, dict(point))]
-
-    def _scored(self, trial: "Trial") -> Scored:
-        if trial.number in self.failures:
-            return Scored(trial.number, trial.point, [], {}, self.failures[trial.number])
-        found = self._runs(trial.number, trial.point)
-        metrics = [run.metrics for run in found]
-        if any(run.imported for run in found):
-            return Scored(trial.number, trial.point, metrics, {}, images=reader.images(self.store, found[0].id))
-        predicted = [reader.predictions(self.store, run.id) for run in found]
-        hits = {name: [one[name].hits for one in predicted] for name in predicted[0]}
-        return Scored(trial.number, trial.point, metrics, hits)
-
-    def _draw(self, rows: Sequence[Row], best: Scored | None) -> None:
-        """Table and picture of the sweep; pictures of every run that has none yet, or of the best trial's only."""
-        with TemporaryDirectory(prefix="digitexp-") as folder:
-            ranking.table(rows).to_csv(Path(folder, "results.csv"), index=False)
-            if best:
-                mark = pictures.LEAKAGE if any(self._leaking(trial) for trial in self.trials) else ""
-                pictures.draw_ranking(rows, str(self.objective), f"{self._name}{mark}", Path(folder, "ranking.png"))
-            recorder.log_files(self.store, self.parent, Path(folder))
-        everyone = self.plan.config.tracking.pictures == "all"
-        chosen = [trial for trial in self.trials if trial.number not in self.failures]
-        pending = [
-            (run, pictures.LEAKAGE if self._leaking(trial) else "")
-            for trial in chosen
-            if everyone or (best and trial.number == best.trial)
-            for run in self._runs(trial.number, trial.point)
-            if not (run.pictures or run.imported)
-        ]
-        for number, (run, mark) in enumerate(pending, 1):
-            self.watch.say(f"drawing the pictures of run {number} of {len(pending)}")
-            with TemporaryDirectory(prefix="digitexp-") as folder:
-                title = f"{ranking.label(run.point)} seed={run.seed}{mark}"
-                pictures.draw_run(reader.result(self.store, run.id), title, Path(folder))
-                recorder.log_pictures(self.store, run.id, Path(folder))
-
-    def _leaking(self, trial: "Trial") -> bool:
-        return change(self.plan.config, trial.point).data.allow_leakage
-
-
-def _child(job: Job) -> recorder.Child:
-    return recorder.Child(job.trial, job.point, job.config, job.signature)

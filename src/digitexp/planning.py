@@ -1,15 +1,18 @@
 """What a question would run, what of it is finished, and what the rest would cost. Needs neither TensorFlow nor a store."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 from digitexp import space
-from digitexp.config import change
+from digitexp.config import change, present
 from digitexp.data import sets, sources
+from digitexp.errors import SpaceError
 from digitexp.models.layers import layers, training_flops
-from digitexp.settings import Config, Data
+from digitexp.settings import SCRATCH, Config, Data
 from digitexp.signature import question, signature
 from digitexp.space import Parameter, Point
 from digitexp.training.engines import resolve
@@ -20,12 +23,18 @@ GUESSED_RATE = {"cnn": 15.0, "dense": 60.0}  # seconds per TFLOP on two cores, w
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be: a point of the space with a seed, its configuration and its signature."""
+    """One run to be: a point of the space with a seed, its configuration and its signature.
+
+    `whole` is the signature of the run up to its horizon, of which this is a part where it ends at `training.until`;
+    `start` is the epoch up to which another run has trained it already.
+    """
 
     trial: int
     point: Point
     config: Config
     signature: str
+    whole: str
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,11 +55,16 @@ class Plan:
     question: str
     parameters: Sequence[Parameter]
     points: Sequence[Point] | None
+    starts: Mapping[str, Path] = field(default_factory=dict)  # the files of networks that training begins with
 
     @property
     def trials(self) -> int:
         """How many trials there are, at most."""
-        return self.config.search.trials if self.points is None else len(self.points)
+        if self.points is not None:
+            return len(self.points)
+        if self.config.search.method == "hyperband":
+            return sum(found.size for found in rounds(self.config.training.epochs, self.config.search.factor))
+        return self.config.search.trials
 
     @property
     def runs(self) -> int:
@@ -60,16 +74,29 @@ class Plan:
     def jobs(self, trial: int, point: Point) -> list[Job]:
         """The runs of one trial, one for each seed."""
         seeds = range(self.config.seed, self.config.seed + self.config.search.repeats)
-        configs = [resolve(change(self.config, dict(point) | {"seed": seed})) for seed in seeds]
-        return [Job(trial, point, config, signature(config, self.sources_of(config))) for config in configs]
+        configs = [resolve(located(change(self.config, dict(point) | {"seed": seed}), self.starts)) for seed in seeds]
+        return [self._job(trial, point, config) for config in configs]
+
+    def _job(self, trial: int, point: Point, config: Config) -> Job:
+        digests = self.sources_of(config)
+        own = signature(config, digests)
+        if config.training.last == config.training.epochs:
+            return Job(trial, point, config, own, own)
+        return Job(trial, point, config, own, signature(change(config, {"training.until": None}), digests))
 
     def sources_of(self, config: Config) -> Mapping[str, str]:
         """The digests of the data of one run; a sweep may vary where its data come from."""
         same = _origin(config.data) == _origin(self.config.data)
-        return self.sources if same else sources.source_digests(config.data)
+        return {**(self.sources if same else sources.source_digests(config.data)), **_start(config)}
 
     def listed_jobs(self) -> list[Job]:
         """Every run of a list of points; where trials are proposed, the reference network in their place."""
+        if self.points is None and self.config.search.method == "hyperband":
+            return [
+                replace(job, start=found.start)
+                for found in rounds(self.config.training.epochs, self.config.search.factor)
+                for job in self.jobs(0, {"training.until": found.epochs}) * found.size
+            ]
         points = self.points if self.points is not None else [{}] * self.trials
         return [job for trial, point in enumerate(points) for job in self.jobs(trial, point)]
 
@@ -79,12 +106,35 @@ def _origin(data: Data) -> tuple[object, ...]:
     return data.name, data.path, data.test_labels, data.also, data.split, data.writers, data.drawn
 
 
-def plan(config: Config) -> Plan:
-    """Spell out the question of `config`. Raises ConfigError, SpaceError and DataError for all that cannot be run."""
-    digests = sources.source_digests(config.data)
+def located(config: Config, starts: Mapping[str, Path]) -> Config:
+    """`config` with the file of the network that training begins with in place of its address."""
+    start = config.training.start
+    return change(config, {"training.start": str(starts[start])}) if start in starts else config
+
+
+def digests(config: Config) -> dict[str, str]:
+    """The digests of all files that decide a run: its data, and the network that training begins with."""
+    return sources.source_digests(config.data) | _start(config)
+
+
+def _start(config: Config) -> dict[str, str]:
+    start = config.training.start
+    return {} if start == SCRATCH else {"training.start": sources.sha256(Path(start))}
+
+
+def plan(config: Config, locate: Callable[[str], Path] = Path) -> Plan:
+    """Spell out the question of `config`. Raises ConfigError, SpaceError and DataError for all that cannot be run.
+
+    `locate` gives the file of a network by its address, as in `training.start`.
+    """
+    data = sources.source_digests(config.data)
     parameters = space.parse(config)
     points = space.points(config, parameters)
-    spelt = Plan(config, digests, question(resolve(config), digests), parameters, points)
+    _refuse_small(config, parameters)
+    begun = {config.training.start, *(value for one in parameters if one.path == "training.start" for value in one.listed())}
+    starts = {address: locate(address) for address in begun - {SCRATCH}}
+    asked = resolve(located(config, starts))
+    spelt = Plan(config, data, question(asked, data | _start(asked)), parameters, points, starts)
     sets.size(config.data)
     for point in points or [{}]:
         applied = space.apply(config, point)
@@ -93,12 +143,62 @@ def plan(config: Config) -> Plan:
     return spelt
 
 
-def cost(config: Config) -> float | None:
-    """TFLOP of training one run; None for a network that a user registered."""
+def _refuse_small(config: Config, parameters: Sequence[Parameter]) -> None:
+    """Hyperband begins every bracket with points that are all different: a small space is a list."""
+    if config.search.method != "hyperband":
+        return
+    needed = sum(found.size for found in rounds(config.training.epochs, config.search.factor) if not found.start)
+    sizes = [len(parameter.values) for parameter in parameters if not isinstance(parameter.values, space.Range)]
+    if len(sizes) == len(parameters) and math.prod(sizes) < needed:
+        raise SpaceError(f"search.space: has {math.prod(sizes)} points, but Hyperband begins with {needed} different ones "
+                         f"for training.epochs={config.training.epochs}; type search.method=grid.")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round of a bracket of Hyperband: `size` trials are trained from epoch `start` to `epochs`."""
+
+    size: int
+    epochs: int
+    start: int
+
+
+def rounds(epochs: int, factor: int) -> list[Round]:
+    """Hyperband (Li et al., 2018) as KerasTuner has it: bracket s begins with many trials of epochs / factor^s epochs.
+
+    Each of its rounds keeps one trial in `factor`, for as many times the epochs, until round s trains up to the horizon.
+    """
+    brackets, rest = 0, float(epochs)
+    while rest >= 1:
+        rest, brackets = rest / factor, brackets + 1
+    share = math.ceil(1 + math.log(epochs, factor))
+    found = []
+    for bracket in reversed(range(brackets)):
+        start = 0
+        for number in range(bracket + 1):
+            size = math.ceil(share / (bracket + 1) * factor ** (bracket - number))
+            last = math.ceil(epochs / factor ** (bracket - number))
+            found.append(Round(size, last, start))
+            start = last
+    return found
+
+
+def difference(recorded: Mapping[str, Any], config: Config) -> dict[str, tuple[Any, Any]]:
+    """What makes this another question than the recorded one: settings by dotted path, as (recorded, now).
+
+    `recorded` are all settings of the other, by dotted path. Empty where only the bytes of the data or a version differ.
+    """
+    asked = ("method", "objective", "repeats", "space", "trials", "factor")
+    now = present(config) | {f"search.{name}": getattr(config.search, name) for name in asked}
+    return {path: (recorded.get(path), value) for path, value in now.items() if recorded.get(path, value) != value}
+
+
+def cost(config: Config, start: int = 0) -> float | None:
+    """TFLOP of training one run from epoch `start`; None for a network that a user registered."""
     specs = layers(config)
     if specs is None:
         return None
-    return training_flops(specs) * sets.size(config.data) * config.training.epochs / 1e12
+    return training_flops(specs) * sets.size(config.data) * (config.training.last - start) / 1e12
 
 
 def expected_seconds(jobs: Sequence[Job], spent: Sequence[Spent]) -> tuple[float, bool]:
@@ -107,7 +207,7 @@ def expected_seconds(jobs: Sequence[Job], spent: Sequence[Spent]) -> tuple[float
     seconds = 0.0
     for job in jobs:
         rate = rates[job.config.model.kind] or GUESSED_RATE.get(job.config.model.kind, GUESSED_RATE["dense"])
-        seconds += START_SECONDS + (cost(job.config) or 0.0) * rate
+        seconds += START_SECONDS + (cost(job.config, job.start) or 0.0) * rate
     return seconds, all(rate is not None for rate in rates.values())
 
 

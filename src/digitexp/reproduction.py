@@ -9,9 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from digitexp.compose import CONF, compose
-from digitexp.config import NEUTRAL, change
-from digitexp.data import sets, sources
+from digitexp import planning
+from digitexp.compose import compose
+from digitexp.config import CONF, NEUTRAL, change, flatten
+from digitexp.data import sets
 from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.evaluation import compare, counts
 from digitexp.evaluation.compare import Interval
@@ -19,9 +20,9 @@ from digitexp.evaluation.counts import Count
 from digitexp.experiment import Reported
 from digitexp.reports import pair as pairs
 from digitexp.results import Failure, Result
-from digitexp.settings import Config
+from digitexp.settings import SCRATCH, Config
 from digitexp.signature import PATHS, signature
-from digitexp.tracking import portable, reader
+from digitexp.tracking import ledger, portable, reader
 from digitexp.tracking import store as stores
 from digitexp.tracking.records import RunRecord
 from digitexp.tracking.store import open_store
@@ -89,10 +90,13 @@ def configured(run: RunRecord, config: Config) -> Config:
             raise ConfigError(f"{group}={name}: no such file in conf/{group}, which a run needs to be configured again.")
     words = [f"{group}={name}" for group, name in groups.items()]
     base = compose([*words, f"extensions={list(run.settings.get('extensions', []))}"])
-    moved = {path: value for path in PATHS if (value := _at(config, path)) is not None}
+    moved = {path: value for path in PATHS if (value := _at(config, path)) not in (None, SCRATCH)}
     alone = {"seed": run.seed, "search.objective": None, "search.name": None}
-    known = {path: value for path, value in NEUTRAL.items() if path not in settings}
-    return resolve(change(base, known | settings | moved | alone))
+    known = {path: value for path, value in NEUTRAL.items() if path not in settings and path in flatten(base)}
+    mine = change(base, known | settings | moved | alone)
+    start = mine.training.start
+    begun = {} if start == SCRATCH else {start: ledger.network(config.tracking.uri, start)}
+    return resolve(planning.located(mine, begun))
 
 
 def again(config: Config, wanted: str) -> Again:
@@ -102,7 +106,7 @@ def again(config: Config, wanted: str) -> Again:
     outcome = _trained(mine)
     if isinstance(outcome, Failure):
         raise TrackingError(f"{wanted}: the run failed when it was trained again: {outcome.message}")
-    found = signature(mine, sources.source_digests(mine.data))
+    found = signature(mine, planning.digests(mine))
     differs = {
         **_differing({"signature": run.signature}, {"signature": found}),
         **_differing({f"data {part}": text[:16] for part, text in run.digests.items()},

@@ -27,7 +27,7 @@ class Result:
     """A finished run, picklable: numbers, curves by epoch, predictions by set, and the file of the trained network.
 
     `images` and `digests` are by set, the training images among them. Of a run that was imported from a runs.csv, curves,
-    predictions and layers are empty, and there is no network.
+    predictions and layers are empty, and there is no network; of a baseline, curves and layers.
     """
 
     metrics: dict[str, float]

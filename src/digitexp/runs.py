@@ -14,25 +14,33 @@ from digitexp import registry
 from digitexp.data import sets as data_sets
 from digitexp.data.digits import Digits
 from digitexp.errors import ConfigError, DataError, OutOfMemoryError, TrainingError
-from digitexp.evaluation import roc
+from digitexp.evaluation import calibration, roc, shifts
+from digitexp.evaluation.shifts import SHIFTED
 from digitexp.models import network
 from digitexp.models.layers import layers, training_flops
 from digitexp.results import Failure, Predictions, Result
-from digitexp.settings import Config
-from digitexp.training import lanes
+from digitexp.settings import Baseline, Config
+from digitexp.training import baselines, lanes
+from digitexp.training import checkpoints as states
 from digitexp.training import train as training
 
 OnEpoch = Callable[[int, int, dict[str, float]], bool]
 
 
 def run(
-    configs: Sequence[Config], folder: Path, on_epoch: OnEpoch = lambda index, epoch, metrics: True
+    configs: Sequence[Config],
+    folder: Path,
+    on_epoch: OnEpoch = lambda index, epoch, metrics: True,
+    checkpoints: Sequence[Path | None] = (),
 ) -> Iterator[tuple[int, Result | Failure]]:
     """Train and evaluate each of `configs`; gives (position, outcome) as they finish. Networks are saved in `folder`.
 
     `on_epoch(index, epoch, metrics)` is called when the run at `index` begins (epoch 0) and after each of its epochs, and
     says whether to go on. Runs that can be lanes of one program (`training.engine=lanes`) begin and finish together.
+    `checkpoints` are the files, one a run, in which its state is kept: a run whose file has a state goes on from there, and
+    one that ends before its horizon leaves its last.
     """
+    files = list(checkpoints) or [None] * len(configs)
     told: dict[int, int] = {}
 
     def tell(index: int, epoch: int, metrics: dict[str, float]) -> bool:
@@ -42,11 +50,11 @@ def run(
         told[index] = epoch
         return on_epoch(index, epoch, metrics)
 
-    for positions in _bundles(configs):
+    for positions in bundles(configs):
         for index in positions:
             tell(index, 0, {})
         try:
-            yield from _train(configs, positions, folder, tell)
+            yield from _train(configs, positions, folder, tell, files)
         except (ConfigError, DataError, TrainingError) as error:
             yield from ((index, Failure(str(error), traceback.format_exc())) for index in positions)
         except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
@@ -55,7 +63,7 @@ def run(
             yield from ((index, Failure(message, traceback.format_exc())) for index in positions)
 
 
-def _bundles(configs: Sequence[Config]) -> list[list[int]]:
+def bundles(configs: Sequence[Config]) -> list[list[int]]:
     """Positions of runs that are trained as one program, and of every other run by itself."""
     able = [index for index, config in enumerate(configs) if config.training.engine == "lanes"]
     bundled = _lanes(configs, able)
@@ -63,61 +71,138 @@ def _bundles(configs: Sequence[Config]) -> list[list[int]]:
 
 
 def _lanes(configs: Sequence[Config], positions: Sequence[int], most: int = lanes.LANES) -> list[list[int]]:
-    bundles = lanes.bundles([configs[index] for index in positions], most)
-    return [[positions[place] for place in bundle] for bundle in bundles]
+    found = lanes.bundles([configs[index] for index in positions], most)
+    return [[positions[place] for place in bundle] for bundle in found]
 
 
 def _train(
-    configs: Sequence[Config], positions: Sequence[int], folder: Path, on_epoch: OnEpoch
+    configs: Sequence[Config],
+    positions: Sequence[int],
+    folder: Path,
+    on_epoch: OnEpoch,
+    files: Sequence[Path | None],
 ) -> Iterator[tuple[int, Result | Failure]]:
     chosen = [configs[index] for index in positions]
+    kept = {index: _Kept(configs[index], files[index]) for index in positions}
+    starts = [checkpoint.epoch for checkpoint in kept.values()]
+    if chosen[0].training.engine == "lanes" and len(set(starts)) > 1:
+        for start in sorted(set(starts)):  # lanes begin after one and the same epoch
+            for together in _lanes(configs, [index for index in positions if kept[index].epoch == start]):
+                yield from _train(configs, together, folder, on_epoch, files)
+        return
     loaded = {repr(config.data): data_sets.load(config.data) for config in chosen}
     sets = [loaded[repr(config.data)] for config in chosen]
-    started = time.perf_counter()
+    if isinstance(chosen[0].model, Baseline):
+        yield positions[0], _baseline(chosen[0], sets[0])
+        return
     outcomes: Sequence[lanes.Trained]
     try:
         if chosen[0].training.engine == "lanes":
             outcomes = lanes.train(
-                chosen, sets, on_epoch=lambda lane, epoch, metrics: on_epoch(positions[lane], epoch, metrics)
+                chosen,
+                sets,
+                [checkpoint.state for checkpoint in kept.values() if checkpoint.state] or None,
+                on_epoch=lambda lane, epoch, metrics: on_epoch(positions[lane], epoch, metrics),
+                keep=lambda lane, state: kept[positions[lane]].keep(state),
             )
         else:
-            outcomes = [training.train(chosen[0], sets[0], on_epoch=partial(on_epoch, positions[0]))]
+            (own,) = kept.values()
+            told = partial(on_epoch, positions[0])
+            outcomes = [training.train(chosen[0], sets[0], own.state, on_epoch=told, keep=own.keep)]
     except OutOfMemoryError:
         if len(chosen) == 1:
             raise
         for fewer in _lanes(configs, positions, len(chosen) // 2):
-            yield from _train(configs, fewer, folder, on_epoch)
+            yield from _train(configs, fewer, folder, on_epoch, files)
         return
-    seconds = (time.perf_counter() - started) / len(chosen)
-    for index, config, own, outcome in zip(positions, chosen, sets, outcomes, strict=True):
+    for index, config, scored, outcome in zip(positions, chosen, sets, outcomes, strict=True):
         if isinstance(outcome, TrainingError):
             yield index, Failure(str(outcome), str(outcome))
         else:
-            yield index, _result(config, own, *outcome, seconds, folder / f"{index}.keras")
+            kept[index].end(outcome[1])
+            yield index, _result(config, scored, *outcome, folder / f"{index}.keras")
 
 
-def _result(
-    config: Config, sets: Mapping[str, Digits], model: Any, state: training.State, seconds: float, file: Path
-) -> Result:
-    predictions = {
-        name: Predictions(digits.labels, training.predict(model, digits.images))
-        for name, digits in sets.items()
-        if name != "train"
-    }
-    metrics = {name: values[-1] for name, values in state.curves.items()}
+class _Kept:
+    """The state of a run in its file: what it begins with, kept now and then, and the last of one that may be continued."""
+
+    def __init__(self, config: Config, file: Path | None) -> None:
+        self._config, self._file, self._kept = config, file, time.monotonic()
+        self.state = states.load(file, config.training.last) if file else None
+
+    @property
+    def epoch(self) -> int:
+        return self.state.epoch if self.state else 0
+
+    def keep(self, state: Callable[[], training.State]) -> None:
+        if self._file and time.monotonic() - self._kept >= self._config.execution.checkpoint_seconds:
+            states.save(self._file, state())
+            self._kept = time.monotonic()
+
+    def end(self, state: training.State) -> None:
+        if self._file and state.epoch < self._config.training.epochs:
+            states.save(self._file, state)
+
+
+def _result(config: Config, sets: Mapping[str, Digits], model: Any, state: training.State, file: Path) -> Result:
+    predictions = _predictions(config, sets, partial(training.predict, model))
+    metrics = state.measured(config.training.early_stopping)
     for name, predicted in predictions.items():
-        metrics |= training.evaluate(model, sets[name], name, predicted.probabilities)
-        area = roc.mean_area(predicted.labels, predicted.probabilities)
-        metrics |= {} if area is None else {f"{name}/auc": area}
-        metrics |= _registered_metrics(config, name, predicted)
-    metrics |= {"seconds": seconds, "parameters": float(model.count_params()), "epochs": float(state.epoch)}
+        part = sets[name.removesuffix(SHIFTED)]
+        metrics |= training.evaluate(model, part, name, predicted.probabilities) | _scores(config, name, predicted)
+    if "val/accuracy" in metrics:
+        metrics["val/gap"] = metrics["train/accuracy"] - metrics["val/accuracy"]
+    metrics |= {"seconds": state.seconds, "parameters": float(model.count_params()), "epochs": float(state.epoch)}
+    metrics["images_per_second"] = len(sets["train"]) * state.epoch / state.seconds
+    metrics |= _reached(config.evaluation.target, state.curves.get("val/accuracy", []), state.ends)
     specs = layers(config)
     if specs is not None:
         metrics["tflop"] = training_flops(specs) * len(sets["train"]) * state.epoch / 1e12
     network.save(config, model, file)
     return Result(metrics, state.curves, predictions, network.layer_table(model), network.used_settings(config),
-                  {name: len(digits) for name, digits in sets.items()},
-                  {name: digits.digest() for name, digits in sets.items()}, list(config.data.classes), file)  # fmt: skip
+                  *_about(sets, predictions), list(config.data.classes), file)  # fmt: skip
+
+
+def _baseline(config: Config, sets: Mapping[str, Digits]) -> Result:
+    """A run without network, epochs and curves."""
+    started = time.perf_counter()
+    predict = baselines.fit(config.model, sets["train"], config.seed)
+    metrics = {"seconds": time.perf_counter() - started, "epochs": 0.0}
+    predictions = _predictions(config, sets, predict)
+    for name, predicted in predictions.items():
+        metrics |= training.measure(network.loss(config), name, predicted.labels, predicted.probabilities)
+        metrics |= _scores(config, name, predicted)
+    return Result(metrics, {}, predictions, [], {}, *_about(sets, predictions), list(config.data.classes), None)
+
+
+def _about(sets: Mapping[str, Digits], predictions: Mapping[str, Predictions]) -> tuple[dict[str, int], dict[str, str]]:
+    """How many images each set holds, and their digests."""
+    parts = {name: sets[name.removesuffix(SHIFTED)] for name in ("train", *predictions)}
+    return {name: len(part) for name, part in parts.items()}, {name: part.digest() for name, part in parts.items()}
+
+
+def _predictions(config: Config, sets: Mapping[str, Digits], predict: Callable[[Any], Any]) -> dict[str, Predictions]:
+    """What is said of every evaluation set, and, where `evaluation.shifts` asks for it, of the same images moved."""
+    scored = {name: digits for name, digits in sets.items() if name != "train"}
+    found = {name: Predictions(digits.labels, predict(digits.images)) for name, digits in scored.items()}
+    pixels = config.evaluation.shifts
+    for name, digits in scored.items() if pixels else ():
+        found[f"{name}{SHIFTED}"] = Predictions(digits.labels, shifts.average(predict, digits.images, pixels))
+    return found
+
+
+def _scores(config: Config, name: str, predicted: Predictions) -> dict[str, float]:
+    """What is told of a set from the probabilities alone."""
+    area = roc.mean_area(predicted.labels, predicted.probabilities)
+    metrics = {} if area is None else {f"{name}/auc": area}
+    metrics[f"{name}/calibration_error"] = calibration.expected_error(predicted.labels, predicted.probabilities)
+    return metrics | _registered_metrics(config, name, predicted)
+
+
+def _reached(target: float | None, accuracies: Sequence[float], ends: Sequence[float]) -> dict[str, float]:
+    """The epochs and the seconds of training after which the accuracy was `target`; nothing where it never was."""
+    epoch = next((epoch for epoch, accuracy in enumerate(accuracies, 1) if target is not None and accuracy >= target), None)
+    return {} if epoch is None else {"epochs_to_target": float(epoch), "seconds_to_target": ends[epoch - 1]}
 
 
 def _registered_metrics(config: Config, name: str, predicted: Predictions) -> dict[str, float]:

@@ -1,6 +1,8 @@
 """What a person sees in the terminal: the plan before, the progress during, the ranked table after."""
 
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,9 +23,11 @@ from digitexp.config import change
 from digitexp.data import drawings, sets
 from digitexp.data.leakage import CLEAN
 from digitexp.planning import Job, Plan, Spent
+from digitexp.settings import Baseline
 from digitexp.watch import Watch
 
 if TYPE_CHECKING:
+    from digitexp.doctor import Finding
     from digitexp.experiment import Explored, Outcome, Promoted, Reported
     from digitexp.recognise.predictions import Read
     from digitexp.recognise.submission import Submission
@@ -42,12 +46,15 @@ LEAKAGE = (
     f"evidence of how new images are read; NAME{CLEAN} is the rest of a set, which was not trained on."
 )
 
+_EARLY = {"interrupted": "interrupted", "budget": "search.budget is spent", "failures": "search.max_failures is reached"}
 
-def show_help(verbs: Mapping[str, str], sweeps: Mapping[str, str]) -> None:
-    """The verbs, how to type settings, and every sweep with its question."""
-    console.print(f"[bold]{COMMAND}[/] \\[VERB] \\[+sweep=NAME] \\[SETTING=VALUE ...]\n")
+
+def show_help(verbs: Mapping[str, str], sweeps: Mapping[str, str], recipes: Mapping[str, str]) -> None:
+    """The verbs, how to type settings, every sweep with its question, and every recipe with what it is."""
+    console.print(f"[bold]{COMMAND}[/] \\[VERB] \\[+sweep=NAME or +recipe=NAME] \\[SETTING=VALUE ...]\n")
     console.print("Hyperparameter experiments on handwritten digits: which setting is really better?\n")
-    for title, entries in (("verbs", {verb: text.splitlines()[0] for verb, text in verbs.items()}), ("sweeps", sweeps)):
+    first = {verb: text.splitlines()[0] for verb, text in verbs.items()}
+    for title, entries in (("verbs", first), ("sweeps", sweeps), ("recipes", recipes)):
         console.print(_definitions(title, entries))
         console.print()
     examples = {
@@ -107,10 +114,9 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     about.add_row("data", f"{' and '.join(config.data.sources)}: {images}")
     for note in drawings.notes(config.data.drawn, config.data.classes):
         about.add_row("note", escape(note))
-    about.add_row(
-        "training",
-        f"{config.model.kind}, {_count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}",
-    )
+    kinds = dict.fromkeys(job.config.model.kind for job in jobs)
+    steps = f", {_count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}"
+    about.add_row("training", " and ".join(kinds) + ("" if set(kinds) == {"baseline"} else steps))
     about.add_row("ranked by", config.search.objective or "nothing: no winner is chosen")
     total = f"{_count(plan.trials, 'trial')} x {_count(config.search.repeats, 'seed')} = {_count(plan.runs, 'run')}"
     if plan.points is None:
@@ -126,6 +132,33 @@ def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spe
     console.print()
 
 
+def show_difference(difference: Mapping[str, tuple[Any, Any]]) -> None:
+    """How a question differs from the one that is recorded under its name."""
+    console.print("Another question than the one recorded under this name; it is kept, and runs that both share are reused.")
+    about = Table.grid(padding=(0, 2))
+    about.add_column(style="dim", no_wrap=True)
+    about.add_column()
+    for path, (before, now) in difference.items():
+        about.add_row("changed", f"{path}: {escape(_value(before))} -> {escape(_value(now))}")
+    if not difference:
+        about.add_row("changed", "the bytes of the data, or the version of Keras or TensorFlow")
+    console.print(about)
+    console.print()
+
+
+def show_findings(findings: Sequence["Finding"], mended: bool) -> None:
+    """What is wrong, why it matters, and what mends it."""
+    for finding in findings:
+        done = mended and finding.mend is not None
+        console.print(f"[bold]{escape(finding.what)}[/]", soft_wrap=True)
+        console.print(f"  {escape(finding.why)}", soft_wrap=True)
+        console.print(f"  {'mended' if done else 'to mend it'}: {escape(finding.remedy)}", soft_wrap=True)
+    if not findings:
+        console.print("Nothing is wrong.")
+    elif not mended and any(finding.mend for finding in findings):
+        console.print(f"\n{COMMAND} doctor doctor.fix=true mends what it can.")
+
+
 class Progress(Watch):
     """Tells of a running sweep: bars in a terminal, a line a run elsewhere. Used as a context around the sweep."""
 
@@ -133,9 +166,11 @@ class Progress(Watch):
         self._plan = plan
         self._objective = plan.config.search.objective or f"{_shown_set(plan)}/accuracy"
         self._best: tuple[float, str] | None = None
-        self._spent: list[float] = []
+        self._done = self._of = 0
         self._began = 0.0
-        self._of = 0
+        self._training: dict[str, tuple[float, int, int]] = {}  # by signature: when it began, its epoch, and its last
+        self._stopped = False
+        self._handler: Any = None
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -150,38 +185,56 @@ class Progress(Watch):
     def __enter__(self) -> "Progress":
         if console.is_terminal:
             self._live.start()
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if console.is_terminal:
             self._live.stop()
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+
+    def stopped(self) -> bool:
+        """Whether Ctrl-C was typed."""
+        return self._stopped
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        if self._stopped:
+            raise KeyboardInterrupt
+        self._stopped = True
+        errors.print("Ending after what is being trained; Ctrl-C again ends it now.")
 
     def begin(self, job: Job, number: int, of: int) -> None:
-        """A run starts training: the bars begin anew."""
-        self._began, self._of = time.monotonic(), of
-        self._bars.update(self._sweep, total=of, visible=True)
-        self._bars.update(self._epochs, total=job.config.training.epochs, completed=0, visible=True, note="")
+        """A run starts training; the bar of epochs is of all that train at once."""
+        self._training[job.signature] = time.monotonic(), 0, job.config.training.last
+        if number == 1:
+            self._began, self._done, self._of = time.monotonic(), 0, of
+        self._bars.update(self._sweep, total=of, completed=self._done, visible=True)
+        self._show_epochs("")
         self._say(f"training {_name(job)}")
 
     def epoch(self, job: Job, epoch: int, metrics: Mapping[str, float]) -> None:
         """A run has finished an epoch."""
         shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name.endswith("/accuracy"))
-        self._bars.update(self._epochs, completed=epoch, note=shown)
+        began, _, last = self._training[job.signature]
+        self._training[job.signature] = began, epoch, last
+        self._show_epochs(shown)
 
     def end(self, job: Job, outcome: "Result | Failure") -> None:
         """A run is finished or has failed: a line of its own, above the bars."""
         from digitexp.results import Result
 
-        seconds = outcome.metrics["seconds"] if isinstance(outcome, Result) else time.monotonic() - self._began
-        self._spent.append(seconds)
-        count = f"{len(self._spent):>{len(str(self._of))}}/{self._of}"
+        began, _, _ = self._training.pop(job.signature)
+        self._done += 1
+        count = f"{self._done:>{len(str(self._of))}}/{self._of}"
         if isinstance(outcome, Result):
             value = outcome.metrics[self._objective]
             self._note_best(value, _name(job))
-            console.print(f"{count}  {_name(job)}  {self._objective} {value:.4f}  {duration(seconds)}")
+            console.print(f"{count}  {_name(job)}  {self._objective} {value:.4f}  {duration(time.monotonic() - began)}")
         else:
             console.print(f"{count}  {_name(job)}  [red]failed[/]: {escape(outcome.message)}")
-        left = (self._of - len(self._spent)) * sum(self._spent) / len(self._spent)
+        left = (self._of - self._done) * (time.monotonic() - self._began) / self._done
         best = f"best {self._best[0]:.4f} ({self._best[1]})" if self._best else ""
         self._bars.advance(self._sweep)
         self._bars.update(self._sweep, note=f"{duration(left)} left  {best}")
@@ -190,6 +243,10 @@ class Progress(Watch):
         """Something else is being done."""
         self._bars.update(self._epochs, visible=False)
         self._say(text)
+
+    def _show_epochs(self, note: str) -> None:
+        total, done = (sum(each[place] for each in self._training.values()) for place in (2, 1))
+        self._bars.update(self._epochs, total=total, completed=done, visible=True, note=note)
 
     def _say(self, text: str) -> None:
         self._doing.plain = text
@@ -223,10 +280,20 @@ def show_outcome(plan: Plan, outcome: "Outcome") -> None:
         "runs",
         ", ".join([*done, f"{finished} finished before", *([f"[red]{outcome.failed} failed[/]"] if outcome.failed else [])]),
     )
+    if outcome.seconds:
+        about.add_row("time", f"{duration(outcome.seconds)} of training, {duration(outcome.estimated)} were expected")
+    if outcome.early:
+        left = f"{_EARLY[outcome.early]}; {_count(outcome.left, 'run')} left"
+        about.add_row("not finished", f"{left}: the same command goes on")
     if outcome.best:
         about.add_row("best network", outcome.best)
     elif objective and outcome.rows and outcome.rows[0].rank and not plan.config.search.refit:
-        about.add_row("best network", f"not here: its run was imported; {COMMAND} run best={outcome.experiment} trains it")
+        best = change(plan.config, outcome.rows[0].scored.point)
+        if isinstance(best.model, Baseline):
+            about.add_row("best network", "none: the best is a baseline, of which no network is kept")
+        else:
+            train = f"{COMMAND} run best={outcome.experiment}"
+            about.add_row("best network", f"not here: its run was imported; {train} trains it")
     about.add_row("recorded in", outcome.store)
     about.add_row("compare", f"{COMMAND} ui search.name={outcome.experiment}")
     console.print()
@@ -403,6 +470,11 @@ def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
         lines = [f"Ranges are 95 % intervals (Wilson, widened by the spread of {seeds} seeds)."]
     if objective:
         lines.append("* chosen on: the ranking is by it, so the winner's own value flatters it.")
+    for row in rows:
+        if row.scored.together:
+            said = ", ".join(f"{part} {value:.4f}" for part, value in row.scored.together.items())
+            point = " ".join(f"{path}={_value(value)}" for path, value in row.scored.point.items())
+            lines.append(f"{point or 'The network'}, its {seeds} seeds read together: {said}.")
     top, ranked = [row for row in rows if row.top], [row for row in rows if row.rank]
     if len(top) > 1:
         lines.append(f"= a tie: these {len(top)} cannot be told apart on these images (5 %, Holm).")

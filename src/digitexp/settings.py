@@ -5,6 +5,7 @@ Each class checks its own settings in `check(at)`, where `at` is its dotted path
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Optional
@@ -28,6 +29,13 @@ def choose(path: str, name: str, known: Mapping[str, Any]) -> None:
     """Refuse a name that is not among the known ones."""
     if name not in known:
         raise ConfigError(f"{path}={name}: no such choice; allowed are {', '.join(known)}.{nearest(str(name), known)}")
+
+
+def seconds(time: str) -> float:
+    """A time such as 2h, 90min, 1h30min or 45s in seconds; 0 for what is none."""
+    found = re.fullmatch(r"(?:(\d+\.?\d*) ?h)? ?(?:(\d+\.?\d*) ?m(?:in)?)? ?(?:(\d+\.?\d*) ?s)?", time.strip())
+    parts = found.groups(default="0") if found else ()
+    return sum(float(part) * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
 
 
 @dataclass
@@ -121,6 +129,9 @@ class Data:
         _check_source(self.name, self.path, at)
         if self.name == "mnist":
             require(self.test is None, f"{at}.test", self.test, "null with data=mnist, which has its own test set")
+        elif self.name in KAGGLE:
+            require(self.test is not None and 0 <= self.test < 1, f"{at}.test", self.test,
+                    "a share from 0 to below 1; with 0 there is no such set")  # fmt: skip
         else:
             require(self.test is not None and 0 < self.test < 1, f"{at}.test", self.test, "a share between 0 and 1")
         require(self.also.name != self.name, f"{at}.also.name", self.also.name, "another source than the first")
@@ -158,7 +169,8 @@ class Data:
         known = {"kaggle": self.test_labels is not None, "kaggle_stand_in": True}
         kaggle = [name for name in KAGGLE if name in self.sources and known[name]]
         drawn = ("drawn",) if self.drawn.source != "none" and self.drawn.holdout else ()
-        return (*val, "test", *kaggle, *drawn)
+        test = () if self.test == 0 else ("test",)
+        return (*val, *test, *kaggle, *drawn)
 
 
 @dataclass
@@ -174,11 +186,19 @@ class Layer:
         _check_layer(self, at)
 
 
+NORMALIZATION = ("before", "after")  # where batch normalisation stands: before or after the activation
+
+
 @dataclass
 class Head(Layer):
     """A dense layer after the convolutions; `units: 0` means that it is absent."""
 
     batch_normalization: bool = MISSING
+    normalization: str = MISSING
+
+    def check(self, at: str) -> None:
+        super().check(at)
+        choose(f"{at}.normalization", self.normalization, dict.fromkeys(NORMALIZATION))
 
 
 @dataclass
@@ -187,16 +207,22 @@ class Convolution:
 
     filters: int = MISSING
     kernel_size: int = MISSING
+    strides: int = MISSING
     padding: str = MISSING
     activation: str = MISSING
     pool: int = MISSING
+    pooling: str = MISSING
     dropout: float = MISSING
     batch_normalization: bool = MISSING
+    normalization: str = MISSING
 
     def check(self, at: str) -> None:
         require(self.filters >= 0, f"{at}.filters", self.filters, "a number of filters, 0 for no such layer")
         require(1 <= self.kernel_size <= 28, f"{at}.kernel_size", self.kernel_size, "pixels, from 1 to 28")
+        require(1 <= self.strides <= 28, f"{at}.strides", self.strides, "pixels, from 1 to 28")
         choose(f"{at}.padding", self.padding, dict.fromkeys(["valid", "same"]))
+        choose(f"{at}.pooling", self.pooling, dict.fromkeys(["max", "average"]))
+        choose(f"{at}.normalization", self.normalization, dict.fromkeys(NORMALIZATION))
         require(self.pool == 0 or 2 <= self.pool <= 28, f"{at}.pool", self.pool, "pixels, from 2 to 28, or 0 for no pooling")
         _check_layer(self, at)
 
@@ -219,7 +245,7 @@ class Dense:
 
 @dataclass
 class Cnn:
-    """Convolutions, a dense head, then one output per class."""
+    """Convolutions, a dense head, then one output per class; `global_pooling` leaves the head one number a filter."""
 
     kind: str = MISSING
     conv_1: Convolution = MISSING
@@ -228,13 +254,46 @@ class Cnn:
     conv_4: Convolution = MISSING
     conv_5: Convolution = MISSING
     conv_6: Convolution = MISSING
+    global_pooling: str = MISSING
     head_1: Head = MISSING
     head_2: Head = MISSING
     head_3: Head = MISSING
 
+    def check(self, at: str) -> None:
+        choose(f"{at}.global_pooling", self.global_pooling, dict.fromkeys(["none", "average", "max"]))
+
+
+# The settings that a baseline has; the others change nothing.
+ESTIMATORS: dict[str, tuple[str, ...]] = {
+    "logistic_regression": ("C",),
+    "svm": ("C", "gamma"),
+    "knn": ("neighbors",),
+    "random_forest": ("trees",),
+}
+
+
+@dataclass
+class Baseline:
+    """No neural network: one of scikit-learn's classifiers, fitted to the training images once; it spelt the settings."""
+
+    kind: str = MISSING
+    estimator: str = MISSING
+    C: float = MISSING
+    gamma: Optional[float] = MISSING
+    neighbors: int = MISSING
+    trees: int = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.estimator", self.estimator, ESTIMATORS)
+        require(self.C > 0, f"{at}.C", self.C, "a number above 0")
+        require(self.gamma is None or self.gamma > 0, f"{at}.gamma", self.gamma, "a number above 0, or null for its default")
+        require(self.neighbors >= 1, f"{at}.neighbors", self.neighbors, "a number of images from 1")
+        require(self.trees >= 1, f"{at}.trees", self.trees, "a number of trees from 1")
+
 
 registry.NETWORKS["dense"] = registry.Entry("dense", schema=Dense)
 registry.NETWORKS["cnn"] = registry.Entry("cnn", schema=Cnn)
+registry.NETWORKS["baseline"] = registry.Entry("baseline", schema=Baseline)
 
 
 @dataclass
@@ -295,6 +354,57 @@ class Optimizer:
         }
 
 
+MONITORED = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
+
+# The settings that a schedule of the learning rate has; the others change nothing.
+SCHEDULES: dict[str, tuple[str, ...]] = {
+    "constant": (),
+    "plateau": ("monitor", "factor", "patience", "minimum"),
+    "exponential": ("decay",),
+    "one_cycle": ("warmup", "start", "end"),
+    "cosine": ("warmup", "end"),
+}
+
+
+@dataclass
+class Schedule:
+    """How the learning rate changes, around `optimizer.learning_rate`; see training/schedules.py."""
+
+    name: str = MISSING
+    monitor: str = MISSING
+    factor: float = MISSING
+    patience: int = MISSING
+    minimum: float = MISSING
+    decay: float = MISSING
+    warmup: float = MISSING
+    start: float = MISSING
+    end: float = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.name", self.name, SCHEDULES)
+        choose(f"{at}.monitor", self.monitor, dict.fromkeys(MONITORED))
+        require(0 < self.factor < 1, f"{at}.factor", self.factor, "a share between 0 and 1")
+        require(self.patience >= 1, f"{at}.patience", self.patience, "a number of epochs from 1")
+        require(self.minimum >= 0, f"{at}.minimum", self.minimum, "a rate from 0")
+        require(0 < self.decay <= 1, f"{at}.decay", self.decay, "a share above 0, at most 1")
+        for name in ("warmup", "start", "end"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"{at}.{name}", value, "a share from 0 to below 1")
+
+
+@dataclass
+class EarlyStopping:
+    """Training ends when `monitor` has not improved for `patience` epochs, null for never; the best weights are kept."""
+
+    patience: Optional[int] = MISSING
+    monitor: str = MISSING
+
+    def check(self, at: str) -> None:
+        require(self.patience is None or self.patience >= 1, f"{at}.patience", self.patience,
+                "a number of epochs from 1, or null for never")  # fmt: skip
+        choose(f"{at}.monitor", self.monitor, dict.fromkeys(MONITORED))
+
+
 # What a preset of `Augmentation` gives to the kinds of change that are null.
 PRESETS: dict[str, dict[str, float]] = {
     "none": {},
@@ -335,35 +445,83 @@ class Augmentation:
         return {name: PRESETS[self.preset].get(name, 0.0) if value is None else value for name, value in given.items()}
 
 
+SCRATCH = "scratch"
+
+
+FLOAT32, MIXED = "float32", "mixed_bfloat16"  # as Keras names them; mixed keeps weights and sums in float32
+
+
 @dataclass
 class Training:
-    """How long and in which steps a network trains, and by which engine: Keras one by one, or lanes side by side."""
+    """How long and in which steps a network trains, and by which engine: Keras one by one, or lanes side by side.
+
+    `epochs` is the horizon, which schedules follow; `until` ends the training after an earlier epoch.
+    """
 
     engine: str = MISSING
+    precision: str = MISSING
     epochs: int = MISSING
+    until: Optional[int] = MISSING
     batch_size: int = MISSING
     class_weights: str = MISSING
+    start: str = MISSING
+    schedule: Schedule = MISSING
+    early_stopping: EarlyStopping = MISSING
+    label_smoothing: float = MISSING
+    ema: Optional[float] = MISSING
     augmentation: Augmentation = MISSING
 
     def check(self, at: str) -> None:
         choose(f"{at}.engine", self.engine, dict.fromkeys(["auto", "keras", "lanes"]))
+        choose(f"{at}.precision", self.precision, dict.fromkeys(["auto", FLOAT32, MIXED]))
         choose(f"{at}.class_weights", self.class_weights, dict.fromkeys(["none", "balanced"]))
         require(self.epochs >= 1, f"{at}.epochs", self.epochs, "a whole number from 1")
+        require(self.until is None or 1 <= self.until <= self.epochs, f"{at}.until", self.until,
+                f"an epoch from 1 to {at}.epochs={self.epochs}, or null for the last")  # fmt: skip
         require(self.batch_size >= 1, f"{at}.batch_size", self.batch_size, "a number of images from 1")
+        require(0 <= self.label_smoothing < 1, f"{at}.label_smoothing", self.label_smoothing, "a share from 0 to below 1")
+        require(self.ema is None or 0 < self.ema < 1, f"{at}.ema", self.ema, "a share between 0 and 1, or null for none")
+
+    @property
+    def plain(self) -> bool:
+        """Whether the settings that only Keras' own training knows are neutral."""
+        return (
+            self.class_weights == "none"
+            and self.start == SCRATCH
+            and self.schedule.name == "constant"
+            and self.early_stopping.patience is None
+            and self.label_smoothing == 0
+            and self.ema is None
+        )
+
+    @property
+    def last(self) -> int:
+        """The epoch after which training ends."""
+        return self.until or self.epochs
 
 
 @dataclass
 class Evaluation:
-    """What is measured on every evaluation set, besides accuracy and loss: names of registered metrics."""
+    """What is measured on every evaluation set, besides accuracy and loss: names of registered metrics.
+
+    `target` is an accuracy of "val": after how many epochs and seconds was it reached? `shifts` are pixels by which images
+    are moved to be read again; `ensemble` says whether the seeds of a trial are also read together.
+    """
 
     metrics: list[str] = MISSING
+    target: Optional[float] = MISSING
+    shifts: int = MISSING
+    ensemble: bool = MISSING
 
     def check(self, at: str) -> None:
+        require(self.target is None or 0 < self.target <= 1, f"{at}.target", self.target,
+                "a share above 0, at most 1, or null for none")  # fmt: skip
+        require(0 <= self.shifts <= 4, f"{at}.shifts", self.shifts, "pixels from 0 to 4")
         for name in self.metrics:
             choose(f"{at}.metrics", name, registry.METRICS)
 
 
-PROPOSED = ("random", "bayesian")  # trial by trial; the others are lists
+PROPOSED = ("random", "bayesian", "hyperband")  # trial by trial; the others are lists
 METHODS = ("grid", "one_at_a_time", "zip", *PROPOSED)
 
 
@@ -376,7 +534,10 @@ class Search:
     objective: Optional[str] = MISSING
     repeats: int = MISSING
     trials: int = MISSING
+    factor: int = MISSING
     refit: bool = MISSING
+    budget: Optional[str] = MISSING
+    max_failures: Optional[int] = MISSING
     space: dict[str, Any] = MISSING
 
     def check(self, at: str) -> None:
@@ -385,8 +546,38 @@ class Search:
         require(self.objective is not None or not self.refit, f"{at}.refit", True,
                 "false without an objective: there is no winner to train again")  # fmt: skip
         require(self.trials >= 1, f"{at}.trials", self.trials, "a number of trials from 1")
+        require(self.factor >= 2, f"{at}.factor", self.factor, "a whole number from 2")
+        require(self.budget is None or seconds(self.budget) > 0, f"{at}.budget", self.budget,
+                "a time such as 2h, 90min or 1h30min, or null for as long as it takes")  # fmt: skip
+        require(self.max_failures is None or self.max_failures >= 1, f"{at}.max_failures", self.max_failures,
+                "a number of runs from 1, or null to go on whatever fails")  # fmt: skip
         require(self.objective is not None or self.method not in PROPOSED, f"{at}.objective", None,
                 f"a measure such as val/accuracy, since {self.method} search ranks its trials")  # fmt: skip
+
+
+@dataclass
+class Execution:
+    """By whom runs are trained. Nothing here changes a number of a run, so nothing here is part of its signature."""
+
+    executor: str = MISSING
+    workers: int = MISSING
+    address: Optional[str] = MISSING
+    retries: int = MISSING
+    runs_per_worker: int = MISSING
+    memory_per_worker: float = MISSING
+    checkpoint_seconds: float = MISSING
+
+    def check(self, at: str) -> None:
+        choose(f"{at}.executor", self.executor, dict.fromkeys(["auto", "in_process", "pool", "dask"]))
+        require(self.workers >= 1, f"{at}.workers", self.workers, "a number of processes from 1")
+        require(self.workers == 1 or self.executor != "in_process", f"{at}.workers", self.workers,
+                f"1 in process; type {at}.executor=pool for more")  # fmt: skip
+        require((self.address is not None) == (self.executor == "dask"), f"{at}.address", self.address,
+                f"tcp://HOST:PORT with {at}.executor=dask, else null")  # fmt: skip
+        require(self.retries >= 0, f"{at}.retries", self.retries, "a number from 0")
+        require(self.runs_per_worker >= 1, f"{at}.runs_per_worker", self.runs_per_worker, "a number of runs from 1")
+        require(self.memory_per_worker > 0, f"{at}.memory_per_worker", self.memory_per_worker, "GiB, above 0")
+        require(self.checkpoint_seconds >= 0, f"{at}.checkpoint_seconds", self.checkpoint_seconds, "seconds from 0")
 
 
 @dataclass
@@ -409,6 +600,13 @@ class Ui:
     """`digitexp ui`."""
 
     port: int = MISSING
+
+
+@dataclass
+class Doctor:
+    """`digitexp doctor`: whether what it finds is mended."""
+
+    fix: bool = MISSING
 
 
 @dataclass
@@ -529,10 +727,12 @@ class Config:
     training: Training = MISSING
     evaluation: Evaluation = MISSING
     search: Search = MISSING
+    execution: Execution = MISSING
     tracking: Tracking = MISSING
     ui: Ui = MISSING
     rule: Rule = MISSING
     report: Report = MISSING
+    doctor: Doctor = MISSING
     explore: Explore = MISSING
     reproduce: Reproduce = MISSING
     promote: Promote = MISSING
@@ -546,6 +746,8 @@ class Config:
         return self.search.name or "single"
 
     def check(self, at: str) -> None:
+        require(self.training.precision != MIXED or self.model.kind in ("dense", "cnn"), "training.precision", MIXED,
+                f"{FLOAT32} with model.kind={self.model.kind}, whose layers are not ours")  # fmt: skip
         require(self.seed >= 1, "seed", self.seed, "a whole number from 1")
         choose("loss", self.loss, registry.LOSSES)
         whole = self.loss in registry.OF_WHOLE_BATCH

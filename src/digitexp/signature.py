@@ -20,8 +20,8 @@ from digitexp.settings import PROPOSED, Config
 RECIPE = 1
 
 # Where files lie; their bytes decide.
-PATHS = ("data.path", "data.also.path", "data.test_labels", "data.writers", "data.drawn.images", "data.drawn.labels",
-         "data.drawn.store")  # fmt: skip
+PATHS = ("training.start", "data.path", "data.also.path", "data.test_labels", "data.writers", "data.drawn.images",
+         "data.drawn.labels", "data.drawn.store")  # fmt: skip
 
 
 def signature(config: Config, sources: Mapping[str, str]) -> str:
@@ -41,9 +41,11 @@ def question(config: Config, sources: Mapping[str, str]) -> str:
     """The hash of a whole sweep: what is asked, of which reference network, with which data."""
     search = config.search
     asked = {"method": search.method, "objective": search.objective, "repeats": search.repeats, "space": search.space}
-    return _hash(
-        asked | {"reference": signature(config, sources)} | ({"trials": search.trials} if search.method in PROPOSED else {})
-    )
+    if search.method == "hyperband":
+        asked["factor"] = search.factor
+    elif search.method in PROPOSED:
+        asked["trials"] = search.trials
+    return _hash(asked | {"reference": signature(config, sources)})
 
 
 def _chosen(config: Config) -> list[registry.Entry]:

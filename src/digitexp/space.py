@@ -67,7 +67,7 @@ def parse(config: Config) -> list[Parameter]:
     parameters: list[Parameter] = []
     for path, form in config.search.space.items():
         parameters.append(_parameter(config, str(path), form, parameters))
-    if config.search.name and not parameters:
+    if config.search.name and not parameters and config.search.repeats == 1:
         raise SpaceError(f"search.space: {config.search.name} varies nothing; give it settings, as in "
                          "'search.space={optimizer.name:[adam,sgd]}'.")  # fmt: skip
     for parameter in parameters:
@@ -152,6 +152,13 @@ def _parameter(config: Config, path: str, form: Any, earlier: Sequence[Parameter
         hint = type_of(path, type(config.model))
     except ConfigError as error:
         raise SpaceError(f"search.space {error}") from error
+    if path in ("training.epochs", "training.until") and config.search.method == "hyperband":
+        raise SpaceError(f"{at}: Hyperband varies how long a trial is trained; leave it out, or choose another method.")
+    networks = {other.path == "model" for other in earlier if other.path.split(".")[0] == "model"}
+    if path.split(".")[0] == "model" and networks - {path == "model"}:
+        raise SpaceError(f"{at}: whole networks are varied, or the settings of one; take model or model.* out of the space.")
+    if path == "model" and config.search.method == "one_at_a_time":
+        raise SpaceError(f"{at}: whole networks have no reference value to be varied around; type search.method=grid.")
     if path.split(".")[0] not in SWEPT:
         raise SpaceError(f"{at}: cannot be varied, since it changes no run; allowed are settings of {', '.join(SWEPT)}.")
     form = {"values": form} if isinstance(form, list) else form

@@ -23,3 +23,7 @@ class Watch:
 
     def say(self, text: str) -> None:
         """Something else is being done."""
+
+    def stopped(self) -> bool:
+        """Whether to end early: what is being trained is finished, nothing else is begun."""
+        return False

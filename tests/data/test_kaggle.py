@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from digitexp.compose import compose
 from digitexp.data import kaggle
 from digitexp.data.digits import Digits
 from digitexp.data.kaggle import read_images, read_table, read_test, read_train, stand_in
 from digitexp.data.leakage import leaked
 from digitexp.data.mnist import CLASSES, read_mnist
+from digitexp.data.sets import load
 
 TABLES = hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 9)))
 
@@ -52,6 +54,13 @@ def test_both_files_are_read_with_their_headers(tmp_path: Path, start: str) -> N
         assert np.array_equal(found.labels, given_.labels)
         assert set(found.origin) == {"kaggle"}
     assert np.array_equal(read_images(tmp_path), test.images)
+
+
+def test_all_of_train_csv_can_be_trained_and_validated_on(tmp_path: Path) -> None:
+    write_kaggle(tmp_path, made(200), made(15, first=1))
+    config = compose(["data=kaggle", f"data.path={tmp_path}", "data.validation=0.2", "data.test=0"])
+    assert config.data.evaluation_sets == ("val",)
+    assert {name: len(part) for name, part in load(config.data).items()} == {"train": 160, "val": 40}
 
 
 def test_the_stand_in_is_every_image_once_with_its_label() -> None:

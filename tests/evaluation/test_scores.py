@@ -15,6 +15,7 @@ from digitexp.evaluation.scores import (
     confusion,
     most_confused,
     per_class,
+    together,
     worst_errors,
 )
 
@@ -30,6 +31,13 @@ TABLE = np.array([[2, 1, 1], [1, 1, 0], [0, 0, 0]])
 def test_accuracy_is_the_share_of_hits():
     probabilities = np.array([[0.6, 0.4], [0.1, 0.9], [0.7, 0.3], [0.2, 0.8]])
     assert accuracy(np.array([0, 1, 1, 1]), probabilities) == 0.75
+
+
+def test_networks_read_together_by_the_mean_of_their_probabilities():
+    one, other = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.4, 0.6], [0.9, 0.1]])  # means: 0.65 and 0.55 for the first
+    assert together(np.array([0, 0]), [one, other]) == 1
+    assert together(np.array([0, 1]), [one, other]) == 0.5
+    assert together(np.array([0, 1]), [one]) == accuracy(np.array([0, 1]), one)
 
 
 def test_accuracy_of_nothing_is_refused():
@@ -79,9 +87,9 @@ def test_rows_become_shares_and_empty_rows_stay_empty():
 
 def test_each_class_has_its_scores():
     assert per_class(TABLE, ["zero", "one", "two"]) == [
-        ClassScore("zero", support=4, precision=2 / 3, recall=0.5, f1=4 / 7),
-        ClassScore("one", support=2, precision=0.5, recall=0.5, f1=0.5),
-        ClassScore("two", support=0, precision=0.0, recall=0.0, f1=0.0),
+        ClassScore("zero", support=4, precision=2 / 3, recall=0.5, f1=4 / 7, errors=2, error_rate=0.5),
+        ClassScore("one", support=2, precision=0.5, recall=0.5, f1=0.5, errors=1, error_rate=0.5),
+        ClassScore("two", support=0, precision=0.0, recall=0.0, f1=0.0, errors=0, error_rate=0.0),
     ]
 
 

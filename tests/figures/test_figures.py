@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
+from digitexp.evaluation.calibration import reliability
 from digitexp.evaluation.compare import wilson
 from digitexp.figures import (
     BLUE,
@@ -24,6 +25,7 @@ from digitexp.figures import (
     learning_figure,
     network_figure,
     ranking_figure,
+    reliability_figure,
     roc_figure,
     rows_figure,
     save,
@@ -102,6 +104,13 @@ def histograms_of(sets, panels=3):
     )
 
 
+def reliability_of(*sets):
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.full(10, 0.05), 2000)
+    bins = reliability(rng.integers(0, 10, 2000), probabilities)
+    return reliability_figure(dict.fromkeys(sets, bins), dict.fromkeys(sets, 0.0123), "cnn seed=1")
+
+
 def told_of(names, images=10_000):
     alarms = np.logspace(-np.log10(images), 0, 200)
     return alarms, {name: (alarms ** (0.02 * (place + 1)), 1 / (1 + 0.02 * (place + 1))) for place, name in enumerate(names)}
@@ -139,6 +148,9 @@ FIGURES = {
     "values by their factor": lambda: values_of([1e-4, 1e-3, 1e-2, 1e-1, 1], ["chosen on: val", "test"]),
     "counts of ten": lambda: counts_figure(confusion_of(10), DIGITS, "nadam, test"),
     "counts of three": lambda: counts_figure(confusion_of(3), DIGITS[:3], "nadam, test"),
+    "reliability of two sets": lambda: reliability_of("val", "test"),
+    "reliability of one set": lambda: reliability_of("test"),
+    "reliability of nothing": lambda: reliability_figure({}, {}, "nothing"),
     "roc of ten": lambda: roc_figure({"test": told_of([*DIGITS, "mean"])}, "nadam"),
     "roc of four sets": lambda: roc_figure({name: told_of([*DIGITS, "mean"]) for name in ("val", "test", "drawn", "kaggle")}, LONG),
     "roc of few images": lambda: roc_figure({"val": told_of(["0", "1", "mean"], 10)}, "few"),

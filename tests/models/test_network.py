@@ -64,6 +64,16 @@ def test_a_saved_network_needs_nothing_of_ours(tmp_path: Path):
     assert np.array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
 
 
+def test_a_network_trained_in_bfloat16_is_saved_for_any_processor(tmp_path: Path):
+    model = network.compile(compose(["model=cnn", "training.precision=mixed_bfloat16"]))
+    assert {layer.compute_dtype for layer in model.layers if layer.name.startswith("conv")} == {"bfloat16"}
+    network.save(compose(["model=cnn", "training.precision=mixed_bfloat16"]), model, tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
+    assert loaded.predict(images, verbose=0) == pytest.approx(model.predict(images, verbose=0), abs=0.01)
+
+
 def test_a_users_network(tmp_path):
     file = tmp_path / "own.py"
     file.write_text(

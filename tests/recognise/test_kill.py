@@ -15,41 +15,38 @@ from digitexp.data.store import DrawingStore
 RESULTS = Path(__file__).parents[2] / "bench" / "results"
 
 
-def session(client, acknowledged, sitting, moment, rng):
-    """Draw, add strokes and label until `moment` requests are answered; remember what each answer acknowledged."""
-    for turn in range(moment):
-        known = [name for name, label in acknowledged.items() if label is None]
-        if known and rng.random() < 0.6:
+def go_on(client, acknowledged, sitting, moment, rng):
+    """Draw, and label what is drawn, until `moment` requests are answered; remember what each answer acknowledged."""
+    for _ in range(moment):
+        unlabelled = [name for name, label in acknowledged.items() if label is None]
+        if unlabelled and rng.random() < 0.6:
             label = str(rng.randrange(10))
-            client.post("/api/labels", {"sitting": sitting, "drawing": known[0], "label": label})
-            acknowledged[known[0]] = label
+            client.post("/api/labels", {"sitting": sitting, "drawing": unlabelled[0], "label": label})
+            acknowledged[unlabelled[0]] = label
         else:
-            name = f"{sitting[:8]}-{turn}"
-            strokes = pen_strokes(rng.randrange(10), turn)
+            name = f"drawing-{len(acknowledged)}"
+            strokes = pen_strokes(rng.randrange(10), len(acknowledged))
             client.post("/api/drawings", {"sitting": sitting, "drawing": name, "size": 280, "strokes": strokes})
             acknowledged[name] = None
 
 
 def killed_after(folder, network, moments, seed):
-    """Kill the server after each number of requests, start it again, and look for all that was ever acknowledged."""
-    rng, acknowledged = random.Random(seed), {}
+    """Kill the server after each number of requests, start it again, go on; look for all that was ever acknowledged."""
+    rng, acknowledged, sitting = random.Random(seed), {}, None
     for moment in moments:
         process, address = start(folder, f"draw.model={network}")
         client = Client(address)
-        sitting = client.post("/api/sittings", {"writer": "ann", "role": "train", "prompted": False})["sitting"]["id"]
-        session(client, acknowledged, sitting, moment, rng)
+        if sitting is None:
+            sitting = client.post("/api/sittings", {"writer": "ann", "role": "train", "prompted": False})["sitting"]["id"]
+        go_on(client, acknowledged, sitting, moment, rng)
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
+        client.connection.close()
         with DrawingStore(folder / "drawings.db", create=False) as store:
-            found = {drawing.id: drawing.label for drawing in store.drawings()}
-        assert found == acknowledged
-        assert all(drawing_predicted(folder))
+            found = store.drawings()
+        assert {drawing.id: drawing.label for drawing in found} == acknowledged
+        assert all(len(drawing.predictions) == 1 and drawing.raster.max() == 255 for drawing in found)
     return len(acknowledged)
-
-
-def drawing_predicted(folder):
-    with DrawingStore(folder / "drawings.db", create=False) as store:
-        return [len(drawing.predictions) == 1 and drawing.raster.max() == 255 for drawing in store.drawings()]
 
 
 @pytest.mark.slow

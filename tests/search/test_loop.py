@@ -1,10 +1,14 @@
 """The loop and KerasTuner's oracles, handed a plain function."""
 
+from collections import Counter
+
 import keras_tuner
 import pytest
 
 from digitexp.compose import compose
 from digitexp.config import change
+from digitexp.errors import SpaceError
+from digitexp.planning import plan, rounds
 from digitexp.search import oracles
 from digitexp.search.loop import search
 from digitexp.space import parse, points
@@ -39,7 +43,7 @@ REFERENCE = compose()
 
 
 def space(content, method="grid"):
-    reference = change(REFERENCE, {"optimizer.name": "sgd"}) if "optimizer.nesterov" in content else REFERENCE
+    reference = change(REFERENCE, {"optimizer.name": "sgd"}) if "optimizer.name" not in content else REFERENCE
     config = change(reference, {"search.space": content, "search.method": method})
     parameters = parse(config)
     return parameters, points(config, parameters)
@@ -53,6 +57,13 @@ def test_a_list_is_proposed_as_it_stands(name):
     assert [trial.point for trial in done] == listed
     assert [trial.number for trial in done] == list(range(len(listed)))
     assert len(batches) == 1  # a list is known before a result is
+
+
+def test_a_reference_value_may_be_null_and_in_no_list():
+    parameters, listed = space({"training.augmentation.shear": [10.0], "optimizer.momentum": [0.9]}, "one_at_a_time")
+    done = search("one_at_a_time", parameters, listed, lambda batch: [0.5] * len(batch))
+    assert [trial.point for trial in done] == listed
+    assert listed[0] == {"training.augmentation.shear": None, "optimizer.momentum": None}
 
 
 def test_every_trial_is_issued_by_an_oracle_of_keras_tuner(monkeypatch):
@@ -141,7 +152,8 @@ def test_bayesian_search_learns_and_proposes_the_same_again():
     parameters, listed = space(HILL, "bayesian")
     batches = []
     runs = [
-        search("bayesian", parameters, listed, lambda batch: batches.append(len(batch)) or hill(batch), trials=22) for _ in range(2)
+        search("bayesian", parameters, listed, lambda batch: batches.append(len(batch)) or hill(batch), trials=22)
+        for _ in range(2)
     ]
     assert [trial.point for trial in runs[0]] == [trial.point for trial in runs[1]]
     assert batches[:6] == [4, 4, 4, 4, 4, 2]
@@ -161,3 +173,43 @@ def test_bayesian_search_goes_on_after_failures():
     parameters, _ = space(HILL, "bayesian")
     found = search("bayesian", parameters, None, lambda batch: [None, *hill(batch[1:])], trials=16)
     assert len(found) == 16
+
+
+@pytest.mark.parametrize(("epochs", "factor"), [(9, 3), (10, 3), (27, 3), (8, 2), (1, 3)])
+def test_hyperband_proposes_the_rounds_that_the_plan_knows(epochs, factor):
+    parameters, _ = space(HILL, "hyperband")
+    batches = []
+
+    def evaluate(batch):
+        batches.append(Counter(trial.point["training.until"] for trial in batch))
+        return hill(batch)
+
+    found = search("hyperband", parameters, None, evaluate, epochs=epochs, factor=factor)
+    known = sum((Counter({each.epochs: each.size}) for each in rounds(epochs, factor)), Counter())
+    assert sum(batches, Counter()) == known
+    assert max(trial.point["training.until"] for trial in found) == epochs
+    longest = [trial for trial in found if trial.point["training.until"] == epochs]
+    again = search("hyperband", parameters, None, hill, epochs=epochs, factor=factor)
+    assert [trial.point for trial in again] == [trial.point for trial in found]
+    assert len(longest) < len(found) or epochs == 1
+
+
+def test_hyperband_keeps_the_best_of_each_round():
+    parameters, _ = space(HILL, "hyperband")
+    found = search("hyperband", parameters, None, hill, epochs=9)
+    first = [trial for trial in found if trial.point["training.until"] == 1]
+    best = sorted(first, key=lambda trial: -hill([trial])[0])[: len(first) // 3]
+    units = {trial.point["model.layer_1.units"] for trial in found if trial.point["training.until"] == 3}
+    assert {trial.point["model.layer_1.units"] for trial in best} <= units
+
+
+def test_hyperband_ends_when_all_fails():
+    parameters, _ = space(HILL, "hyperband")
+    assert len(search("hyperband", parameters, None, lambda batch: [None] * len(batch), epochs=9)) >= 9
+
+
+def test_a_space_that_is_too_small_for_hyperband_is_refused():
+    with pytest.raises(SpaceError, match=r"has 2 points, but Hyperband begins with \d+ different ones .* search\.method=grid"):
+        plan(change(REFERENCE, {"search.space": {"optimizer.name": ["adam", "sgd"]}, "search.method": "hyperband"}))
+    with pytest.raises(SpaceError, match=r"Hyperband varies how long a trial is trained"):
+        space({"training.epochs": [1, 2]}, "hyperband")

@@ -333,5 +333,18 @@ def test_which_engine_trains_is_decided_by_the_configuration_alone():
     assert engine("training.epochs=300", "loss=dice") == engine("model=cnn", "training.engine=lanes") == "keras"
 
 
+@pytest.mark.parametrize("units", [True, False])
+def test_which_precision_follows_from_the_processor_and_only_for_cnns(units, monkeypatch):
+    monkeypatch.setattr(engines, "has_bfloat16_units", lambda: units)
+
+    def precision(*overrides):
+        return engines.resolve(compose(list(overrides))).training.precision
+
+    assert precision() == precision("model=cnn", "training.precision=float32") == "float32"
+    assert precision("model=cnn") == ("mixed_bfloat16" if units else "float32")
+    assert precision("training.precision=mixed_bfloat16") == "mixed_bfloat16"
+    assert engines.resolve(compose(["training.engine=lanes", "training.precision=mixed_bfloat16"])).training.engine == "keras"
+
+
 def test_the_engines_know_the_rules_that_there_are():
     assert set(engines.OPTIMIZERS) == set(updates.RULES)

@@ -151,7 +151,7 @@ def _bundled(request: _Request) -> dict[str, Digits]:
     data = request.data
     pool, own = read(data, data.name)
     scored = {} if own is None else {"test" if data.name == "mnist" else data.name: own}
-    if "test" not in scored:
+    if "test" not in scored and data.test != 0:
         pool, test = split(pool, data.test or 0.0, data.split_seed)
         scored = {"test": test, **scored}
     if data.split == "writer":

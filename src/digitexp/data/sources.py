@@ -31,11 +31,11 @@ def source_digests(data: Data) -> dict[str, str]:
     """SHA-256 (hex) of the bytes of each source file, by its name, and of the drawings. Raises DataError."""
     found: dict[str, str] = {}
     for name, prefix in zip(data.sources, ("", "also "), strict=False):
-        files = {file.name: _sha256(file) for file in _bundled_files(data, name)} or {"mnist.npz": KERAS_SHA256}
+        files = {file.name: sha256(file) for file in _bundled_files(data, name)} or {"mnist.npz": KERAS_SHA256}
         files = {"scikit-learn digits": files.popitem()[1]} if name == "digits" else files
         found |= {f"{prefix}{file}": digest for file, digest in files.items()}
     for file in _writer_files(data):
-        found["writers"] = _sha256(file)
+        found["writers"] = sha256(file)
     return found | drawings.digests(data.drawn)
 
 
@@ -111,7 +111,8 @@ def _scans() -> Path:
     return Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
 
 
-def _sha256(file: Path) -> str:
+def sha256(file: Path) -> str:
+    """SHA-256 (hex) of the bytes of a file. Raises DataError."""
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

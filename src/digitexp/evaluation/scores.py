@@ -23,6 +23,8 @@ class ClassScore:
     precision: float
     recall: float
     f1: float
+    errors: int  # images of this class that were read as another
+    error_rate: float
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ def accuracy(labels: Labels, probabilities: Floats) -> float:
     if len(labels) == 0:
         raise ValueError("no images: the accuracy of an empty set is not defined")
     return float(np.mean(labels == probabilities.argmax(axis=1)))
+
+
+def together(labels: Labels, probabilities: Sequence[Floats]) -> float:
+    """The accuracy of several networks that read the same images together: by the mean of their probabilities."""
+    return accuracy(labels, np.mean(np.asarray(probabilities, dtype=np.float64), axis=0))
 
 
 def confusion(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
@@ -60,7 +67,8 @@ def by_row(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 def per_class(confusion: NDArray[np.int64], classes: Sequence[str]) -> list[ClassScore]:
     """One row a class, in the order of `classes`."""
     right, support, read = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    columns = support, _share(right, read), _share(right, support), _share(2 * right, support + read)
+    columns = (support, _share(right, read), _share(right, support), _share(2 * right, support + read), support - right,
+               _share(support - right, support))  # fmt: skip
     return [ClassScore(name, *row) for name, *row in zip(classes, *(c.tolist() for c in columns), strict=True)]
 
 

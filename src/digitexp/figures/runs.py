@@ -14,8 +14,9 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from digitexp.evaluation.calibration import Bin
 from digitexp.evaluation.scores import by_row
-from digitexp.figures.look import GREY, INK, OF_SET, PAGE, empty, look
+from digitexp.figures.look import BLUE, GREY, INK, OF_SET, PAGE, empty, look
 from digitexp.models.layers import LayerRow
 
 DIGITS = colormaps["tab10"]
@@ -87,6 +88,30 @@ def roc_figure(sets: Mapping[str, Told], title: str, of: str = "digit") -> Figur
             axes.legend(loc="lower right", title="digit, area (AUC)", fontsize=8, title_fontsize=8)
     if lines_of_legend:
         figure.legend(loc="outside lower center", title=f"{of}, area (AUC)", frameon=False, fontsize=9, title_fontsize=9)
+    return figure
+
+
+@look
+def reliability_figure(sets: Mapping[str, Sequence[Bin]], errors: Mapping[str, float], title: str) -> Figure:
+    """How often a network is right against how sure it is, a panel a set; below, how many images are how sure.
+
+    `errors` are the expected calibration errors by set. On the diagonal a network is as often right as it says.
+    """
+    figure = empty(title, 4.2 * max(len(sets), 1), 4.6)
+    panels = figure.subplots(2, max(len(sets), 1), squeeze=False, sharex=True, height_ratios=(3, 1))
+    for (above, below), (name, bins) in zip(panels.T, sets.items(), strict=False):
+        sure, right = [one.confidence for one in bins], [one.accuracy for one in bins]
+        middles, width = [(one.low + one.high) / 2 for one in bins], bins[0].high - bins[0].low if bins else 0.1
+        above.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
+        above.plot(sure, right, color=OF_SET.get(name, BLUE), marker="o", markersize=5)
+        above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share that is right", title=f"{name}: error {errors[name]:.4f}")
+        above.grid()
+        below.bar(middles, [one.images for one in bins], width * 0.9, color=OF_SET.get(name, BLUE))
+        below.set(yscale="log", xlabel="probability of what is read", ylabel="images", ylim=(0.5, None))
+        most = max((one.images for one in bins), default=1)
+        decades = [10**power for power in range(7) if 10**power <= most]
+        below.yaxis.set_minor_locator(NullLocator())
+        below.set_yticks(decades, [f"{count:,}" for count in decades])
     return figure
 
 

@@ -76,44 +76,52 @@ def _cnn(model: Cnn, classes: int) -> Iterator[LayerSpec]:
             for spec in _convolution(f"conv_{number}", slot, shape):
                 shape = spec.shape  # type: ignore[assignment]  # convolutions and poolings keep three dimensions
                 yield spec
-    inputs = math.prod(shape)
-    yield LayerSpec("flatten", "flatten", (inputs,))
+    if model.global_pooling == "none":
+        inputs = math.prod(shape)
+        yield LayerSpec("flatten", "flatten", (inputs,))
+    else:
+        inputs = shape[-1]
+        yield LayerSpec("global_pooling", f"global{model.global_pooling}pooling2d", (inputs,))
     slots = {name: getattr(model, name) for name in ("head_1", "head_2", "head_3")}
     yield from _fully_connected(slots, inputs, classes)
 
 
 def _convolution(name: str, slot: Convolution, shape: tuple[int, int, int]) -> Iterator[LayerSpec]:
     height, width, channels = shape
-    lost = slot.kernel_size - 1 if slot.padding == "valid" else 0
     kernel = slot.kernel_size**2 * channels
-    shape = (height - lost, width - lost, slot.filters)
+    shape = (_convolved(height, slot), _convolved(width, slot), slot.filters)
     _require_pixels(shape, f"model.{name}.kernel_size={slot.kernel_size}", (height, width))
-    convolution = {"filters": slot.filters, "kernel_size": slot.kernel_size, "padding": slot.padding}
+    convolution = {
+        "filters": slot.filters, "kernel_size": slot.kernel_size, "strides": slot.strides, "padding": slot.padding,
+    }  # fmt: skip
     yield LayerSpec(
         name, "conv2d", shape, (kernel + 1) * slot.filters, math.prod(shape) * kernel,
-        convolution | {"activation": None if slot.batch_normalization else slot.activation},
+        convolution | {"activation": _fused(slot)},
     )  # fmt: skip
-    if slot.batch_normalization:
-        yield from _normalised(name, slot.activation, shape)
+    yield from _normalised(name, slot, shape)
     if slot.pool:
         pooled = (shape[0] // slot.pool, shape[1] // slot.pool, slot.filters)
         _require_pixels(pooled, f"model.{name}.pool={slot.pool}", shape[:2])
         shape = pooled
-        yield LayerSpec(f"{name}_pool", "maxpooling2d", shape, arguments={"pool_size": slot.pool})
+        yield LayerSpec(f"{name}_pool", f"{slot.pooling}pooling2d", shape, arguments={"pool_size": slot.pool})
     if slot.dropout:
         yield LayerSpec(f"{name}_dropout", "dropout", shape, arguments={"rate": slot.dropout})
+
+
+def _convolved(pixels: int, slot: Convolution) -> int:
+    """How many pixels of a side are left."""
+    if slot.padding == "same":
+        return math.ceil(pixels / slot.strides)
+    return (pixels - slot.kernel_size) // slot.strides + 1
 
 
 def _fully_connected(slots: dict[str, Layer | Head], inputs: int, classes: int) -> Iterator[LayerSpec]:
     for name, slot in slots.items():
         if not slot.units:
             continue
-        normalise = isinstance(slot, Head) and slot.batch_normalization
-        activation = None if normalise else slot.activation
-        yield _product(name, inputs, slot.units, activation)
+        yield _product(name, inputs, slot.units, _fused(slot))
         inputs = slot.units
-        if normalise:
-            yield from _normalised(name, slot.activation, (inputs,))
+        yield from _normalised(name, slot, (inputs,))
         if slot.dropout:
             yield LayerSpec(f"{name}_dropout", "dropout", (inputs,), arguments={"rate": slot.dropout})
     yield _product("output", inputs, classes, "softmax")
@@ -124,9 +132,17 @@ def _product(name: str, inputs: int, units: int, activation: str | None) -> Laye
     return LayerSpec(name, "dense", (units,), (inputs + 1) * units, inputs * units, arguments)
 
 
-def _normalised(name: str, activation: str, shape: tuple[int, ...]) -> Iterator[LayerSpec]:
-    yield LayerSpec(f"{name}_batch_normalization", "batchnormalization", shape, 4 * shape[-1])
-    yield LayerSpec(f"{name}_activation", "activation", shape, arguments={"activation": activation})
+def _fused(slot: Layer | Convolution) -> str | None:
+    """The activation that a layer has in itself: none where batch normalisation comes between."""
+    between = isinstance(slot, Head | Convolution) and slot.batch_normalization and slot.normalization == "before"
+    return None if between else slot.activation
+
+
+def _normalised(name: str, slot: Layer | Convolution, shape: tuple[int, ...]) -> Iterator[LayerSpec]:
+    if isinstance(slot, Head | Convolution) and slot.batch_normalization:
+        yield LayerSpec(f"{name}_batch_normalization", "batchnormalization", shape, 4 * shape[-1])
+        if slot.normalization == "before":
+            yield LayerSpec(f"{name}_activation", "activation", shape, arguments={"activation": slot.activation})
 
 
 def _require_pixels(shape: tuple[int, ...], setting: str, before: tuple[int, ...]) -> None:

@@ -8,14 +8,19 @@ import keras
 import numpy as np
 
 from digitexp import registry
+from digitexp.config import change
+from digitexp.errors import ConfigError
 from digitexp.models.layers import LayerRow, LayerSpec, layers
-from digitexp.settings import Config
+from digitexp.settings import FLOAT32, MIXED, SCRATCH, Config
 
 _LAYERS = {
     "flatten": keras.layers.Flatten,
     "dense": keras.layers.Dense,
     "conv2d": keras.layers.Conv2D,
     "maxpooling2d": keras.layers.MaxPooling2D,
+    "averagepooling2d": keras.layers.AveragePooling2D,
+    "globalaveragepooling2d": keras.layers.GlobalAveragePooling2D,
+    "globalmaxpooling2d": keras.layers.GlobalMaxPooling2D,
     "dropout": keras.layers.Dropout,
     "batchnormalization": keras.layers.BatchNormalization,
     "activation": keras.layers.Activation,
@@ -40,7 +45,7 @@ def build(config: Config) -> keras.Model:
     else:
         outputs = scaled if specs[0].kind == "flatten" else keras.layers.Reshape((28, 28, 1), name="channel")(scaled)
         for spec, seed in zip(specs, _seeds(config.seed, len(specs)), strict=True):
-            outputs = _layer(spec, seed)(outputs)
+            outputs = _layer(spec, seed, config.training.precision)(outputs)
     return keras.Model(inputs, outputs, name=config.model.kind)
 
 
@@ -51,10 +56,29 @@ def compile(config: Config) -> keras.Model:
     return model
 
 
+def begin(config: Config, model: keras.Model) -> None:
+    """Give `model` the weights that `training.start` names. Raises ConfigError when they are not those of such a network."""
+    if config.training.start == SCRATCH:
+        return
+    at = f"training.start={config.training.start}"
+    try:
+        weights = keras.saving.load_model(config.training.start, compile=False).get_weights()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{at}: is no network that Keras can read: {str(error).strip().splitlines()[0]}") from error
+    found, needed = ([weight.shape for weight in weights] for weights in (weights, model.get_weights()))
+    if found != needed:
+        raise ConfigError(f"{at}: has weights of other shapes than the configured network; found {found}, allowed is "
+                          f"{needed}; choose its model.")  # fmt: skip
+    model.set_weights(weights)
+
+
 def optimizer(config: Config) -> keras.optimizers.Optimizer:
     """The configured optimizer; settings that are null have Keras' defaults."""
     entry = registry.OPTIMIZERS[config.optimizer.name]
-    return (entry.build or _OPTIMIZERS[entry.name])(**config.optimizer.settings)
+    chosen: keras.optimizers.Optimizer = (entry.build or _OPTIMIZERS[entry.name])(**config.optimizer.settings)
+    if config.training.ema is not None:
+        chosen.use_ema, chosen.ema_momentum = True, config.training.ema
+    return chosen
 
 
 def loss(config: Config) -> Any:
@@ -65,7 +89,7 @@ def loss(config: Config) -> Any:
 
 def save(config: Config, model: keras.Model, file: Path) -> None:
     """Write the trained network as Keras' `.keras` file, without optimizer and loss: any Keras loads it to predict."""
-    network = build(config)
+    network = build(change(config, {"training.precision": FLOAT32}))  # for any processor
     network.set_weights(model.get_weights())
     network.save(file)
 
@@ -92,8 +116,11 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
     ]
 
 
-def _layer(spec: LayerSpec, seed: int) -> keras.layers.Layer:
+def _layer(spec: LayerSpec, seed: int, precision: str) -> keras.layers.Layer:
+    """A layer with a policy of its own, as the global one does not reach into compiled steps; probabilities are float32."""
     arguments = dict(spec.arguments)
+    if precision == MIXED and spec.name != "output":
+        arguments["dtype"] = keras.DTypePolicy(MIXED)
     if spec.kind in ("dense", "conv2d"):
         arguments["kernel_initializer"] = keras.initializers.GlorotUniform(seed=seed)
     if spec.kind == "dropout":

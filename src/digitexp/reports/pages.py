@@ -104,8 +104,11 @@ def _about(report: Report) -> str:
     epochs = {run.settings["training.epochs"] for run in report.sweep.runs}
     length = f"{min(epochs)} epochs" if len(epochs) == 1 else f"{min(epochs)} to {max(epochs)} epochs"
     length = "1 epoch" if epochs == {1} else length
-    return (f"{len(report.rows)} settings, {repeats} seed{'s' if repeats > 1 else ''} each; {sources},{trained} "
-            f"a {first['model.kind']} network, {length}")  # fmt: skip
+    kinds = sorted({run.settings["model.kind"] for run in report.sweep.runs})
+    what = f"{' and '.join(kinds)} networks, {length}" if len(kinds) > 1 else f"a {kinds[0]} network, {length}"
+    what = "no networks" if kinds == ["baseline"] else what
+    settings = f"{len(report.rows)} setting{'' if len(report.rows) == 1 else 's'}"
+    return f"{settings}, {repeats} seed{'s' if repeats > 1 else ''} each; {sources},{trained} {what}"
 
 
 def _warnings(report: Report) -> list[str]:
@@ -169,6 +172,11 @@ def _notes(report: Report) -> list[str]:
         if not any(run.read for run in report.sweep.runs):
             how = "Wilson, with the spread between the seeds taken off the number of images"
         notes = [f"Means over {repeats} seeds. Small: the 95 % interval ({how})."]
+    for row in report.by_evidence:
+        if row.scored.together:
+            said = ", ".join(f"{part} {value:.4f}" for part, value in row.scored.together.items())
+            notes.append(f"{name(row.scored.point, report.paths)}, its {repeats} seeds read together (the mean of their "
+                         f"probabilities): {said}.")  # fmt: skip
     if report.sweep.objective:
         notes.append(f"* chosen on: the ranking is by {report.sweep.objective}, so the first one's own value flatters it.")
     if report.marked:

@@ -1,14 +1,15 @@
 """The pictures of a run and of a sweep, drawn into a folder from what was recorded."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from digitexp import figures
-from digitexp.evaluation import roc, scores
+from digitexp.evaluation import calibration, roc, scores
 from digitexp.evaluation.scores import Floats, Labels
 from digitexp.reports.ranking import Row, label
 from digitexp.reports.report import Report, short
@@ -16,20 +17,42 @@ from digitexp.reports.report import name as name_of
 from digitexp.results import Result
 
 
-def draw_run(result: Result, title: str, folder: Path) -> None:
-    """Curves, the network's diagram, and for every evaluation set its confusion table and how digits are told apart."""
-    figures.save(figures.curves_figure(result.curves, title), folder / "curves.png")
-    figures.save(figures.network_figure(result.layers, title), folder / "network.png")
+def draw_run(result: Result, title: str, folder: Path, images: Mapping[str, NDArray[np.uint8]]) -> None:
+    """Curves and diagram of the network, if there is one; for every evaluation set its confusion table, how digits are told
+    apart, whether it is right as often as it says, and its surest errors, where the `images` of the set are at hand.
+    """
+    if result.curves:
+        figures.save(figures.curves_figure(result.curves, title), folder / "curves.png")
+    if result.layers:
+        figures.save(figures.network_figure(result.layers, title), folder / "network.png")
     told = {
         name: _told(predicted.labels, [predicted.probabilities], result.classes)
         for name, predicted in result.predictions.items()
     }
     figures.save(figures.roc_figure(told, title), folder / "roc.png")
-    for name, predicted in result.predictions.items():
-        read = predicted.probabilities.argmax(axis=1)
-        table = scores.confusion(predicted.labels, read, len(result.classes))
+    pairs = {name: (predicted.labels, predicted.probabilities) for name, predicted in result.predictions.items()}
+    bins = {name: calibration.reliability(*pair) for name, pair in pairs.items()}
+    errors = {name: calibration.expected_error(*pair) for name, pair in pairs.items()}
+    figures.save(figures.reliability_figure(bins, errors, title), folder / "calibration.png")
+    for name, (labels, said) in pairs.items():
+        table = scores.confusion(labels, said.argmax(axis=1), len(result.classes))
         (folder / name).mkdir()
         figures.save(figures.confusion_figure(table, result.classes, f"{title}, {name}"), folder / name / "confusion.png")
+        if name in images and (said.argmax(axis=1) != labels).any():
+            figure = _worst(images[name], labels, said, result.classes, f"{title}, {name}: the surest errors")
+            figures.save(figure, folder / name / "worst_errors.png")
+
+
+def _worst(
+    images: NDArray[np.uint8], labels: Labels, said: Floats, classes: Sequence[str], title: str
+) -> Figure:
+    rows = scores.worst_errors(labels, said, WORST)
+    read = said.argmax(axis=1)
+    captions = [
+        f"{classes[labels[row]]} read as {classes[read[row]]}\n{said[row, read[row]]:.2f} to {said[row, labels[row]]:.2f}"
+        for row in rows
+    ]
+    return figures.digits_figure(images[rows], captions, title, columns=5)
 
 
 def draw_ranking(rows: Sequence[Row], objective: str, title: str, file: Path) -> None:
@@ -48,6 +71,7 @@ def draw_ranking(rows: Sequence[Row], objective: str, title: str, file: Path) ->
 
 
 LEAKAGE = " (LEAKAGE PERMITTED)"  # ends the title of every figure where it was
+WORST = 15  # errors in the picture of a run
 RANKED, CURVES = 20, 8  # settings in the ranking; settings that have a colour of their own
 DPI = 150
 

@@ -17,7 +17,8 @@ class Scored:
     """The finished runs of one trial: for each seed its metrics, and for each set which images it recognised.
 
     Where that is not known, `hits` is empty and `images` holds the number of images by set. `digests` by set, where they
-    are known, say whether two trials were scored on the same images.
+    are known, say whether two trials were scored on the same images. `together` are the accuracies by set of all seeds as
+    one ensemble, where that was asked for.
     """
 
     trial: int
@@ -27,6 +28,7 @@ class Scored:
     failure: str | None = None
     images: Mapping[str, int] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
+    together: Mapping[str, float] = field(default_factory=dict)
 
     def interval(self, part: str) -> Interval:
         """The 95 % interval of the accuracy on a set."""
@@ -122,4 +124,5 @@ def _record(row: Row) -> dict[str, Any]:
         record[name] = scored.mean(name)
         if name in row.intervals:
             record[f"{name}.low"], record[f"{name}.high"] = row.intervals[name]
+    record |= {f"{part}/ensemble_accuracy": value for part, value in scored.together.items()}
     return record | {"failure": scored.failure}

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from digitexp.data.leakage import CLEAN
 from digitexp.evaluation import compare, roc, scores
+from digitexp.evaluation.shifts import SHIFTED
 from digitexp.reports import ranking
 from digitexp.reports.ranking import Row, Scored
 from digitexp.settings import KAGGLE
 from digitexp.tracking.records import RunRecord, SweepRecord
 
 # In the order in which they are shown, each with the part of it that was not trained on.
-SETS = [f"{part}{end}" for part in ("val", "test", *KAGGLE, "drawn") for end in ("", CLEAN)]
+SETS = [f"{part}{end}" for part in ("val", "test", *KAGGLE, "drawn") for end in ("", SHIFTED, CLEAN)]
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def gather(sweep: SweepRecord) -> Report:
     rows = ranking.rank([_scored(sweep, trial, sets) for trial in trials], sweep.objective)
     finished = [row.scored for row in rows if not row.scored.failure]
     chosen = (sweep.objective or "").split("/")[0]
-    whole = [part for part in sets if not part.endswith(CLEAN)]
+    whole = [part for part in sets if not part.endswith((CLEAN, SHIFTED))]
     free = [part for part in whole if part != (chosen or "test")] or whole or ["test"]
     evidence = free[-1]
     marked: str | None = evidence
@@ -178,7 +179,13 @@ def _scored(sweep: SweepRecord, trial: int, sets: Sequence[str]) -> Scored:
         if all(part in run.read for run in finished)
     }
     images = {part: finished[0].images[part] for part in own}
-    return Scored(trial, runs[0].point, [run.metrics for run in finished], hits, None, images, finished[0].digests)
+    known = len(finished) > 1 and finished[0].settings.get("evaluation.ensemble")
+    together = {
+        part: scores.together(finished[0].labels[part], [run.probabilities[part] for run in finished])
+        for part in (own if known else ())
+        if all(part in run.probabilities for run in finished)
+    }
+    return Scored(trial, runs[0].point, [run.metrics for run in finished], hits, None, images, finished[0].digests, together)
 
 
 def _numbers(trials: Sequence[Scored]) -> list[int]:

@@ -24,7 +24,7 @@ class Trial:
 
 BAYESIAN_BATCH = 4  # part of the question: a larger one learns less between its proposals
 
-Evaluate = Callable[[Sequence[Trial]], Sequence[float | None]]
+Evaluate = Callable[[Sequence[Trial]], Sequence[float | None] | None]
 
 
 def search(
@@ -34,27 +34,37 @@ def search(
     evaluate: Evaluate,
     *,
     trials: int = 0,
+    epochs: int = 1,
+    factor: int = 3,
     direction: str = "max",
     seed: int = 1,
 ) -> list[Trial]:
     """All trials that the oracle issued. `evaluate` gets a batch and returns its values in order, None for a failure.
 
-    A batch is everything that can be proposed before a result is known: all of a list, all of a random search. Bayesian
-    search proposes BAYESIAN_BATCH trials at a time, however many can run at once.
+    It returns None for the whole batch when nothing more is to be run, and the search ends.
+
+    A batch is everything that can be proposed before a result is known: all of a list, all of a random search, a round of
+    every bracket of Hyperband. Bayesian search proposes BAYESIAN_BATCH trials at a time, however many can run at once.
+    `epochs` is Hyperband's horizon; each of its points says in `training.until` how far the trial is trained.
     """
-    oracle = oracles.oracle(method, parameters, points, trials=trials, direction=direction, seed=seed)
+    oracle = oracles.oracle(
+        method, parameters, points, trials=trials, epochs=epochs, factor=factor, direction=direction, seed=seed
+    )
     most = BAYESIAN_BATCH if method == "bayesian" else None
     done: list[Trial] = []
     while batch := _ask(oracle, parameters, len(done), most):
         issued = [trial for trial, _ in batch]
-        for (_, asked), value in zip(batch, evaluate(issued), strict=True):
+        done += issued
+        values = evaluate(issued)
+        if values is None:
+            break
+        for (_, asked), value in zip(batch, values, strict=True):
             if value is None:
                 asked.status = "FAILED"
             else:
                 oracle.update_trial(asked.trial_id, {oracles.OBJECTIVE: value})
                 asked.status = "COMPLETED"
             oracle.end_trial(asked)
-        done += issued
     return done
 
 

@@ -15,6 +15,7 @@ import keras_tuner
 from digitexp.space import Parameter, Point, Range
 
 OBJECTIVE = "objective"
+UNTIL = "training.until"  # the setting in which a point of Hyperband says how far it is trained
 
 
 class _Fileless(keras_tuner.Oracle):
@@ -64,6 +65,10 @@ class BayesianOracle(_Fileless, keras_tuner.oracles.BayesianOptimizationOracle):
         return {name: value for name, value in hyperparameters.values.items() if name in hyperparameters}
 
 
+class HyperbandOracle(_Fileless, keras_tuner.oracles.HyperbandOracle):
+    """KerasTuner's Hyperband: random points for few epochs, the best of each round for `factor` times as many."""
+
+
 ORACLES = {"random": RandomOracle, "bayesian": BayesianOracle}
 
 
@@ -73,10 +78,15 @@ def oracle(
     points: Sequence[Point] | None,
     *,
     trials: int,
+    epochs: int,
+    factor: int,
     direction: str,
     seed: int,
 ) -> keras_tuner.Oracle:
-    """The oracle for `points`, or where there are none, for `trials` points that `method` proposes from `seed`."""
+    """The oracle for `points`, or where there are none, for `trials` points that `method` proposes from `seed`.
+
+    Hyperband proposes as many as its brackets hold, of at most `epochs` epochs.
+    """
     settings = {
         "objective": keras_tuner.Objective(OBJECTIVE, direction),
         "hyperparameters": hyperparameters(parameters),
@@ -85,6 +95,8 @@ def oracle(
     }
     if points is not None:
         chosen = ListOracle([encode(parameters, point) for point in points], **settings)
+    elif method == "hyperband":
+        chosen = HyperbandOracle(max_epochs=epochs, factor=factor, **settings)
     else:
         chosen = ORACLES[method](max_trials=trials, **settings)
     chosen.verbose = 0
@@ -139,8 +151,11 @@ def decode(parameters: Sequence[Parameter], values: dict[str, Any]) -> Point:
     for parameter in parameters:
         if parameter.path in values and parameter.active(point):
             value = values[parameter.path]
-            point[parameter.path] = json.loads(value) if _labelled(parameter) else parameter.type(value)
-    return point
+            if value is None:  # a reference value, which no list of values need have
+                point[parameter.path] = None
+            else:
+                point[parameter.path] = json.loads(value) if _labelled(parameter) else parameter.type(value)
+    return point | ({UNTIL: int(values["tuner/epochs"])} if "tuner/epochs" in values else {})
 
 
 def _encode(parameter: Parameter, value: Any) -> Any:

@@ -4,9 +4,9 @@ result.json           metrics, curves, layers, optimizer settings, what the data
 predictions.npz       {set}.labels (n,) and {set}.probabilities (n, classes), for every evaluation set
 network.keras         the trained network, as any Keras loads it
 layers.csv            the table of layers, for people
-{set}/confusion.csv, confusion_by_row.csv, per_digit.csv, most_confused.csv, auc.csv
+{set}/confusion.csv, confusion_by_row.csv, per_digit.csv, most_confused.csv, auc.csv, calibration.csv, worst_errors.csv
 
-Of a run that was imported from a runs.csv there is result.json alone.
+Of a baseline there is no network, and of a run that was imported from a runs.csv there is result.json alone.
 """
 
 import csv
@@ -19,10 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from digitexp.evaluation import roc, scores
+from digitexp.evaluation import calibration, roc, scores
 from digitexp.results import Predictions, Result
+from digitexp.tracking.store import NETWORK
 
-RESULT, PREDICTIONS, NETWORK = "result.json", "predictions.npz", "network.keras"
+RESULT, PREDICTIONS = "result.json", "predictions.npz"
+WORST = 100  # errors in the table
 _PLAIN = ("metrics", "curves", "layers", "used", "images", "digests", "classes")
 
 
@@ -33,8 +35,9 @@ def write(result: Result, folder: Path) -> None:
     for name, predicted in result.predictions.items():
         arrays |= {f"{name}.labels": predicted.labels, f"{name}.probabilities": predicted.probabilities}
         _write_scores(folder / name, predicted, result.classes)
-    if result.network:
+    if result.predictions:
         np.savez_compressed(folder / PREDICTIONS, allow_pickle=False, **arrays)
+    if result.network:
         shutil.copyfile(result.network, folder / NETWORK)
         _write_csv(folder / "layers.csv", list(result.layers[0]), (layer.values() for layer in result.layers))
 
@@ -42,9 +45,8 @@ def write(result: Result, folder: Path) -> None:
 def read(folder: Path) -> Result:
     """The result that `write` wrote."""
     plain = json.loads((folder / RESULT).read_text())
-    if not (folder / NETWORK).exists():
-        return Result(**plain, predictions={}, network=None)
-    return Result(**plain, predictions=read_predictions(folder / PREDICTIONS), network=folder / NETWORK)
+    predictions = read_predictions(folder / PREDICTIONS) if (folder / PREDICTIONS).exists() else {}
+    return Result(**plain, predictions=predictions, network=folder / NETWORK if (folder / NETWORK).exists() else None)
 
 
 def read_predictions(file: Path) -> dict[str, Predictions]:
@@ -56,7 +58,8 @@ def read_predictions(file: Path) -> dict[str, Predictions]:
 
 def _write_scores(folder: Path, predicted: Predictions, classes: Sequence[str]) -> None:
     folder.mkdir()
-    table = scores.confusion(predicted.labels, predicted.probabilities.argmax(axis=1), len(classes))
+    said = predicted.probabilities
+    table = scores.confusion(predicted.labels, said.argmax(axis=1), len(classes))
     for name, cells in (("confusion", table), ("confusion_by_row", scores.by_row(table).round(4))):
         rows = ([true, *row] for true, row in zip(classes, cells.tolist(), strict=True))
         _write_csv(folder / f"{name}.csv", ["true / read as", *classes], rows)
@@ -65,7 +68,15 @@ def _write_scores(folder: Path, predicted: Predictions, classes: Sequence[str]) 
         ("most_confused", scores.ConfusedPair, scores.most_confused(table, classes, limit=10)),
     ):
         _write_csv(folder / f"{name}.csv", [column.name for column in fields(kind)], map(astuple, found))
-    areas = roc.areas(predicted.labels, predicted.probabilities).tolist()
+    _write_csv(folder / "calibration.csv", calibration.Bin._fields, calibration.reliability(predicted.labels, said))
+    worst = scores.worst_errors(predicted.labels, said, WORST)
+    read = said.argmax(axis=1)
+    header = ["image", "true", "read as", "probability of what was read", "probability of the true class"]
+    _write_csv(folder / "worst_errors.csv", header, (
+        (row, classes[predicted.labels[row]], classes[read[row]], said[row, read[row]], said[row, predicted.labels[row]])
+        for row in worst
+    ))  # fmt: skip
+    areas = roc.areas(predicted.labels, said).tolist()
     _write_csv(folder / "auc.csv", ["name", "auc"], zip(classes, areas, strict=True))
 
 

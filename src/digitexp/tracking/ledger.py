@@ -4,11 +4,18 @@ Importing MLflow and its tables takes some 4 seconds of CPU, which is longer tha
 are those of MLflow 2 and 3; of a store that has others, or that is a server, MLflow is asked.
 """
 
+import re
 import socket
 import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
-from digitexp.tracking.store import TAG, open_store, resolve
+from digitexp.config import from_yaml
+from digitexp.errors import TrackingError, nearest
+from digitexp.tracking.store import NETWORK, TAG, exists, open_store, resolve
 
 _QUERY = f"""
     SELECT signature.value, kind.value, tflop.value, seconds.value, host.value, trained_in.value
@@ -22,6 +29,41 @@ _QUERY = f"""
     WHERE runs.status = 'FINISHED' AND runs.lifecycle_stage = 'active'
     ORDER BY runs.start_time
 """
+
+
+_ASKED = f"""
+    SELECT question.value, runs.start_time, runs.artifact_uri
+    FROM runs
+    JOIN experiments ON experiments.experiment_id = runs.experiment_id AND experiments.name = ?
+    JOIN tags question ON question.run_uuid = runs.run_uuid AND question.key = '{TAG}question'
+    WHERE runs.lifecycle_stage = 'active'
+    ORDER BY runs.start_time
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A recorded question: its hash, when it was first asked (ms), and its settings by dotted path."""
+
+    question: str
+    started: int
+    settings: dict[str, Any]
+
+
+def asked(uri: str | None, sweep: str) -> list[Asked]:
+    """The questions that are recorded under the name of a sweep, oldest first; of a store that is a file."""
+    if not resolve(uri).startswith("sqlite:///"):
+        return []
+    file = resolve(uri).removeprefix("sqlite:///")
+    try:
+        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as database:
+            found = database.execute(_ASKED, [sweep]).fetchall()
+        return [
+            Asked(question, started, from_yaml(Path(url2pathname(urlparse(place).path), "config.yaml").read_text()))
+            for question, started, place in found
+        ]
+    except (sqlite3.Error, OSError):
+        return []
 
 
 @dataclass(frozen=True)
@@ -47,6 +89,31 @@ def finished(uri: str | None) -> list[Entry]:
             _entry(run.signature, run.kind, run.metrics.get("tflop"), run.metrics.get("seconds"), run.host, run.trained_in)
             for run in reader.finished(open_store(uri))
         ]
+
+
+def network(uri: str | None, address: str) -> Path:
+    """The file of the network that FILE.keras, models:/NAME@ALIAS or models:/NAME/VERSION names. Raises TrackingError."""
+    if address.endswith(".keras"):
+        return Path(address).expanduser()
+    named = re.fullmatch(r"models:/([^/@]+)(?:@(.+)|/(\d+))", address)
+    if not named:
+        raise TrackingError(f"training.start={address}: must be scratch, FILE.keras or models:/NAME@ALIAS.")
+    if not exists(uri):
+        raise TrackingError(f"training.start={address}: there is no store at {resolve(uri)} yet.")
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    store = open_store(uri)
+    name, alias, number = named.groups()
+    try:
+        ask, which = ("get_model_version_by_alias", alias) if alias else ("get_model_version", number)
+        found = getattr(store.client, ask)(name, which)
+        run = found.tags[f"{TAG}run"]
+        return Path(download_artifacts(run_id=run, artifact_path=NETWORK, tracking_uri=store.uri))
+    except (MlflowException, KeyError) as error:
+        known = [model.name for model in store.client.search_registered_models()]
+        raise TrackingError(f"training.start={address}: no such network in {store.uri}; there are "
+                            f"{', '.join(known) or 'none'}.{nearest(name, known)}") from error  # fmt: skip
 
 
 def _entry(

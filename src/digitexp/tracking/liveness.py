@@ -6,8 +6,9 @@ A run is stale when its process on this machine is gone, or when its heartbeat i
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 import psutil
 
@@ -40,13 +41,31 @@ def stale(tags: Mapping[str, str]) -> bool:
     return time.time() - float(tags.get(f"{TAG}heartbeat", 0)) > STALE_SECONDS
 
 
+def find_stale(store: Store, experiments: Sequence[str]) -> list[str]:
+    """The ids of the stale runs of some experiments."""
+    return [run.info.run_id for run in _running(store, experiments) if stale(run.data.tags)]
+
+
 def close_stale(store: Store, experiment: str) -> list[str]:
     """End the stale runs of an experiment as KILLED; gives their ids."""
-    running = store.client.search_runs([experiment], "attributes.status = 'RUNNING'", max_results=1000)
-    closed = [run.info.run_id for run in running if f"{TAG}kind" in run.data.tags and stale(run.data.tags)]
+    closed = find_stale(store, [experiment])
     for run in closed:
         store.client.set_terminated(run, "KILLED")
     return closed
+
+
+def close_lost(store: Store, experiment: str, known: Collection[str]) -> None:
+    """End the runs of this process that it does not know of: a server began them, but its answer never came."""
+    ours = identity()
+    for run in _running(store, [experiment]):
+        mine = all(run.data.tags.get(f"{TAG}{name}") == ours[f"{TAG}{name}"] for name in ("host", "pid", "process_start"))
+        if mine and run.info.run_id not in known:
+            store.client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _running(store: Store, experiments: Sequence[str]) -> list[Any]:
+    found = store.client.search_runs(list(experiments), "attributes.status = 'RUNNING'", max_results=1000)
+    return [run for run in found if f"{TAG}kind" in run.data.tags]
 
 
 class Heartbeat:
@@ -70,7 +89,7 @@ class Heartbeat:
         while not self._stop.wait(BEAT_SECONDS):
             for run in list(self.runs):
                 try:
-                    self._store.client.set_tag(run, f"{TAG}heartbeat", _now())
+                    self._store.client.client.set_tag(run, f"{TAG}heartbeat", _now())
                 except Exception:  # a store that is away for a moment must not end the training
                     continue
 

@@ -7,16 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlflow.artifacts import download_artifacts
-
 from digitexp.config import decisive, from_yaml
 from digitexp.errors import TrackingError, nearest
 from digitexp.results import Predictions, Result
 from digitexp.tracking import artifacts
 from digitexp.tracking.records import RunRecord, SweepRecord
-from digitexp.tracking.store import TAG, Store
+from digitexp.tracking.store import NETWORK, TAG, Store
 
 PAGE = 1000  # runs in one answer of the store
+CLOCKS = 60  # seconds by which those of several machines may differ
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,34 @@ class Recorded:
     pictures: bool
 
 
-def finished(store: Store) -> list[Recorded]:
-    """Every finished run of every sweep, oldest first."""
+def finished(store: Store, since: float = 0.0) -> list[Recorded]:
+    """Every finished run of every sweep, oldest first; those that ended after `since` (seconds, as `time.time` gives)."""
     experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
     wanted = f"attributes.status = 'FINISHED' and tags.`{TAG}kind` = 'run'"
+    if since:
+        wanted += f" and attributes.end_time >= {int((since - CLOCKS) * 1000)}"
     return [_recorded(run) for run in _search(store, experiments, wanted)]
 
 
 def one(store: Store, run: str) -> Recorded:
     """A finished run by its id."""
     return _recorded(store.client.get_run(run))
+
+
+def missing(store: Store, run: Recorded) -> list[str]:
+    """Which of the files of a finished run are gone; an imported one has its numbers alone, a baseline no network."""
+    there = {file.path for file in store.client.list_artifacts(run.id)}
+    files = [artifacts.RESULT] if run.imported else [artifacts.RESULT, artifacts.PREDICTIONS]
+    files += [NETWORK] if not run.imported and run.kind != "baseline" else []
+    return [name for name in files if name not in there]
+
+
+def has(store: Store, parent: str, trial: int, signature: str) -> bool:
+    """Whether a run of a sweep is finished."""
+    experiment = store.client.get_run(parent).info.experiment_id
+    wanted = (f"attributes.status = 'FINISHED' and tags.`mlflow.parentRunId` = '{parent}' and "
+              f"tags.`{TAG}signature` = '{signature}' and tags.`{TAG}trial` = '{trial}'")  # fmt: skip
+    return bool(store.client.search_runs([experiment], wanted, max_results=1))
 
 
 def record(store: Store, run: str) -> RunRecord:
@@ -218,7 +235,7 @@ def _plain(store: Store, run: str) -> dict[str, Any]:
 
 
 def _local(store: Store, run: str, path: str) -> Path:
-    return Path(download_artifacts(run_id=run, artifact_path=path, tracking_uri=store.uri))
+    return Path(store.client.download_artifacts(run, path))
 
 
 def _recorded(run: Any) -> Recorded:

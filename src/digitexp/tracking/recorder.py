@@ -10,9 +10,10 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +23,7 @@ import psutil
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
 from digitexp.config import flatten, present
+from digitexp.errors import TrackingError
 from digitexp.results import Failure, Result
 from digitexp.settings import Config
 from digitexp.tracking import artifacts, liveness
@@ -29,7 +31,8 @@ from digitexp.tracking.reader import Recorded
 from digitexp.tracking.store import TAG, Store
 
 EXPLORE = "explore"  # the experiment of looks at the data, and their folder of artifacts
-BATCH = 100  # MLflow takes at most so many parameters and tags in one call
+NOT_ASKED = ("search.name", "search.budget", "search.max_failures")  # settings of search that are no part of the question
+BATCH, METRICS = 100, 1000  # MLflow takes at most so many parameters and tags, and so many metrics, in one call
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,25 @@ def begin_sweep(store: Store, config: Config, question: str, text: str, resolved
     known = store.client.search_runs([experiment], wanted, max_results=1, order_by=["attributes.start_time ASC"])
     if known:
         parent = str(known[0].info.run_id)
+        _refuse_twice(known[0])
         store.client.update_run(parent, status="RUNNING")
     else:
         tags = {f"{TAG}kind": "sweep", f"{TAG}question": question, "mlflow.note.content": text, "mlflow.runName": name}
         parent = str(store.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
-        asked = {path: value for path, value in flatten(config.search, "search.").items() if path != "search.name"}
+        asked = {path: value for path, value in flatten(config.search, "search.").items() if path not in NOT_ASKED}
         _log(store, parent, params=asked)
     _log(store, parent, tags=liveness.identity() | _environment())
     store.client.log_text(parent, resolved, "config.yaml")
     return parent
+
+
+def _refuse_twice(parent: Any) -> None:
+    tags, ours = parent.data.tags, liveness.identity()
+    elsewhere = any(tags.get(f"{TAG}{name}") != ours[f"{TAG}{name}"] for name in ("host", "pid", "process_start"))
+    if parent.info.status == "RUNNING" and elsewhere:
+        raise TrackingError(f"{parent.info.run_name}: process {tags.get(f'{TAG}pid')} on {tags.get(f'{TAG}host')} is "
+                            "answering this very question; wait for it, or end it and type the command again (if its "
+                            "machine is gone, in five minutes).")  # fmt: skip
 
 
 def begin_run(store: Store, parent: str, child: Child, started: str = "") -> str:
@@ -94,13 +107,32 @@ def log_epoch(store: Store, run: str, epoch: int, metrics: Mapping[str, float]) 
     _log(store, run, metrics=[(name, value, epoch) for name, value in metrics.items()])
 
 
-def finish_run(store: Store, run: str, result: Result, about: Mapping[str, str] | None = None) -> None:
-    """Write all of a result and end its run; `about` has tags for one that was trained elsewhere, as below."""
+def finish_run(
+    store: Store,
+    run: str,
+    result: Result,
+    about: Mapping[str, str] | None = None,
+    logged: Collection[int] = (),
+) -> None:
+    """Write all of a result and end its run; of its curves, the epochs that are not `logged` yet.
+
+    `about` has tags for one that was trained elsewhere, as below.
+    """
     last = int(result.metrics["epochs"])
     new = {name: value for name, value in result.metrics.items() if name not in result.curves}
     metrics = [(name, value, last) for name, value in new.items()]
-    if about:
-        metrics += [(name, value, step) for name, values in result.curves.items() for step, value in enumerate(values, 1)]
+    # Where training went back to the weights of its best epoch, that is its last step.
+    metrics += [
+        (name, value, last + 1)
+        for name, value in result.metrics.items()
+        if name in result.curves and value != result.curves[name][-1]
+    ]
+    metrics += [
+        (name, value, step)
+        for name, values in result.curves.items()
+        for step, value in enumerate(values, 1)
+        if step not in logged
+    ]
     known = store.client.get_run(run).data.params
     used = {path: value for path, value in result.used.items() if path not in known}
     _log(store, run, params=used, metrics=metrics, tags=about)
@@ -127,10 +159,23 @@ def imported_from(file: str, facts: Mapping[str, str]) -> dict[str, str]:
     return tags | known | {f"{TAG}imported_from": file}
 
 
+def log_plan(store: Store, parent: str, estimated: float, took: float) -> None:
+    """What training was to take by the plan, and what it took, in seconds."""
+    _log(store, parent, metrics=[
+        ("plan/estimated_seconds", estimated, 0), ("plan/seconds", took, 0), ("plan/ratio", took / max(estimated, 1e-9), 0)
+    ])  # fmt: skip
+
+
 def fail_run(store: Store, run: str, failure: Failure) -> None:
     """End a run as FAILED, with its cause."""
     store.client.log_text(run, failure.details, "error.txt")
     _log(store, run, tags={f"{TAG}error": failure.message[:5000]})
+    store.client.set_terminated(run, "FAILED")
+
+
+def disown(store: Store, run: str) -> None:
+    """Mark a finished run whose files are gone as FAILED, so that it is trained again."""
+    _log(store, run, tags={f"{TAG}error": "its files are gone"})
     store.client.set_terminated(run, "FAILED")
 
 
@@ -200,16 +245,15 @@ def _log(
     parameters = [Param(name, str(value)) for name, value in (params or {}).items()]
     marks = [RunTag(name, value) for name, value in (tags or {}).items()]
     values = [Metric(name, float(value), now, step) for name, value, step in metrics]
-    for first in range(0, max(len(parameters), len(marks), 1), BATCH):
+    for first in range(0, max(len(parameters), len(marks), -(-len(values) // METRICS) * BATCH, 1), BATCH):
         part = slice(first, first + BATCH)
-        store.client.log_batch(run, metrics=() if first else values, params=parameters[part], tags=marks[part])
+        many = slice(first // BATCH * METRICS, (first // BATCH + 1) * METRICS)
+        store.client.log_batch(run, metrics=values[many], params=parameters[part], tags=marks[part])
 
 
 def _environment() -> dict[str, str]:
-    packages = ("digitexp", "keras", "tensorflow", "keras-tuner", "mlflow", "numpy")
-    versions = {f"{TAG}version.{package}": version(package) for package in packages}
     return (
-        versions
+        _versions()
         | _machine()
         | {
             f"{TAG}python": platform.python_version(),
@@ -219,6 +263,12 @@ def _environment() -> dict[str, str]:
     )
 
 
+@cache
+def _versions() -> dict[str, str]:
+    packages = ("digitexp", "keras", "tensorflow", "keras-tuner", "mlflow", "numpy")
+    return {f"{TAG}version.{package}": version(package) for package in packages}
+
+
 def _machine() -> dict[str, str]:
     """The processor, the cores that this process may use, and the memory in GiB."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
@@ -226,6 +276,7 @@ def _machine() -> dict[str, str]:
     return {f"{TAG}cpu": _processor(), f"{TAG}cores": str(usable), f"{TAG}memory": f"{memory:.0f}"}
 
 
+@cache
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -235,6 +286,7 @@ def _processor() -> str:
     return named[0] if named else platform.processor() or platform.machine()
 
 
+@cache
 def _commit() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:

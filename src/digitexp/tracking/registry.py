@@ -65,7 +65,8 @@ def register_best(store: Store, parent: str, sweep: str, run: str, network: Path
         )
     if not store.client.search_registered_models(f"name = '{name}'"):
         store.client.create_registered_model(name)
-    created = store.client.create_model_version(name, logged.model_uri, run, tags={f"{TAG}run": run})
+    tags = {f"{TAG}run": run}
+    created = store.client.create_model_version(name, logged.model_uri, run, tags=tags, model_id=logged.model_id)
     store.client.set_registered_model_alias(name, ALIAS, created.version)
     return address
 
@@ -109,7 +110,9 @@ def promote(store: Store, address: str) -> tuple[str, str]:
     champion = known.get(found.source)
     if champion is None:
         tags = dict(found.tags) | {f"{TAG}promoted_from": f"models:/{found.name}/{found.version}"}
-        champion = store.client.create_model_version(MODEL, found.source, found.run_id, tags=tags)
+        champion = store.client.create_model_version(
+            MODEL, found.source, found.run_id, tags=tags, model_id=found.model_id
+        )
     store.client.set_registered_model_alias(MODEL, "champion", champion.version)
     return f"models:/{MODEL}/{champion.version}", f"models:/{MODEL}/{before.version}" if before else ""
 

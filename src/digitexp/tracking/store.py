@@ -2,14 +2,21 @@
 
 import logging
 import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from digitexp.errors import TrackingError
+from digitexp.tracking import patience
 
 FOLDER = "mlruns"
+CREATING = 60  # seconds that another process may take to create a store
 TAG = "digitexp."  # the prefix of every tag of ours
+NETWORK = "network.keras"  # the trained network among the artifacts of its run
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,11 @@ class Store:
     uri: str
     client: Any
     artifacts: Path | None
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is a server, which may go away and come back."""
+        return self.uri.startswith("http")
 
     def experiment(self, name: str) -> str:
         """The id of the experiment of that name, created when there is none."""
@@ -43,6 +55,45 @@ def resolve(uri: str | None) -> str:
                         "or null for mlruns/mlflow.db.")  # fmt: skip
 
 
+def folder(uri: str | None) -> Path:
+    """Where this machine keeps what belongs to a store and is not in it: beside a SQLite file, else mlruns/."""
+    resolved = resolve(uri)
+    return Path(resolved.removeprefix("sqlite:///")).parent if resolved.startswith("sqlite:///") else Path(FOLDER).resolve()
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """In this context, no other process creates the tables of a file that does not exist yet; two at once would fail."""
+    mark = file.with_suffix(".creating")
+    deadline = time.monotonic() + CREATING
+    creator = False
+    while not creator and (mark.exists() or not file.exists()):
+        try:
+            mark.touch(exist_ok=False)
+        except FileExistsError:
+            time.sleep(0.1)
+            creator = time.monotonic() > deadline  # whoever began it was killed
+        else:
+            creator = True
+    try:
+        yield
+    finally:
+        if creator:
+            mark.unlink(missing_ok=True)
+
+
+def upgrade(uri: str | None) -> None:
+    """Bring the tables of a SQLite store of an older MLflow up to date, with a copy of the file kept beside it."""
+    resolved = resolve(uri)
+    if not resolved.startswith("sqlite:///"):
+        raise TrackingError(f"tracking.uri={resolved}: is no file; type mlflow db upgrade {resolved} where its server runs.")
+    file = Path(resolved.removeprefix("sqlite:///"))
+    shutil.copyfile(file, file.with_suffix(".before-upgrade.db"))
+    from mlflow.store.db import utils
+
+    utils._upgrade_db(utils.create_sqlalchemy_engine_with_retry(resolved))
+
+
 def exists(uri: str | None) -> bool:
     """Whether there is a store already, without importing MLflow; a server is taken to be there."""
     resolved = resolve(uri)
@@ -53,18 +104,23 @@ def open_store(uri: str | None) -> Store:
     """Open the store, creating a SQLite file where there is none; TrackingError when it cannot be used."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # we wait ourselves, and only where nothing else is to do
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     resolved = resolve(uri)
-    folder = Path(resolved.removeprefix("sqlite:///")).parent if resolved.startswith("sqlite:///") else None
+    beside = folder(resolved) if resolved.startswith("sqlite:///") else None
     try:
-        if folder:
-            folder.mkdir(parents=True, exist_ok=True)
+        if beside:
+            beside.mkdir(parents=True, exist_ok=True)
         from mlflow import MlflowClient
 
-        client = MlflowClient(resolved, resolved)
-        client.search_experiments(max_results=1)  # the first question creates the tables, or fails
+        client = patience.Patient(MlflowClient(resolved, resolved))
+        with _alone(Path(resolved.removeprefix("sqlite:///"))) if beside else client.at_once():
+            client.search_experiments(max_results=1)  # the first question creates the tables, or fails
     except Exception as error:  # MLflow, SQLAlchemy, the file system: each has its own
         reason = str(error).strip().splitlines()[0]
-        raise TrackingError(f"tracking.uri={resolved}: the store cannot be opened: {reason}") from error
-    return Store(resolved, client, folder / "artifacts" if folder else None)
+        sentence = TrackingError(f"tracking.uri={resolved}: the store cannot be opened: {reason}")
+        raise patience.explain(error, resolved) or sentence from error
+    return Store(resolved, client, beside / "artifacts" if beside else None)

@@ -1,12 +1,16 @@
-"""Which engine trains a run: decided by its configuration alone, so that the same run has the same numbers anywhere.
+"""What `auto` stands for: which engine trains a run, and with which numbers. Decided by rule, not by timing.
 
-Needs no TensorFlow: a plan says which engine it will be, and the signature of a run is that of the engine that trains it.
+The engine follows from the configuration alone; the precision from the processor too, since bfloat16 is slower where there
+are no units for it. Needs no TensorFlow: a plan says what it will be, and that is what the signature of a run is made of.
 """
+
+from functools import cache
+from pathlib import Path
 
 from digitexp import registry
 from digitexp.config import change
 from digitexp.data.sets import size
-from digitexp.settings import Config, Dense
+from digitexp.settings import FLOAT32, MIXED, Cnn, Config, Dense
 
 # Images times epochs from which a dense network is worth the 3 to 5 seconds in which XLA compiles its program.
 WORTH_COMPILING = 300_000
@@ -16,13 +20,30 @@ _UNSUPPORTED = ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulati
 
 
 def resolve(config: Config) -> Config:
-    """`config` with the engine that will train it: Keras for what cannot be a lane, and with `auto` for what is short."""
+    """`config` with what will train it in the place of `auto`; `lanes` is Keras for what cannot be a lane."""
+    training = config.training
+    precision = training.precision
+    if precision == "auto":
+        precision = MIXED if isinstance(config.model, Cnn) and has_bfloat16_units() else FLOAT32
+    if (training.engine, training.precision) != ("keras", precision):
+        config = change(config, {"training.engine": _engine(config), "training.precision": precision})
+    return config
+
+
+def _engine(config: Config) -> str:
+    """Keras for what cannot be a lane, and with `auto` for what is short."""
     engine = config.training.engine
-    if engine == "keras":
-        return config
-    long = engine == "lanes" or size(config.data) * config.training.epochs >= WORTH_COMPILING
-    chosen = "lanes" if long and supported(config) else "keras"
-    return config if chosen == engine else change(config, {"training.engine": chosen})
+    long = engine == "lanes" or (engine == "auto" and size(config.data) * config.training.epochs >= WORTH_COMPILING)
+    return "lanes" if long and supported(config) else "keras"
+
+
+@cache
+def has_bfloat16_units() -> bool:
+    """Whether the processor multiplies matrices of bfloat16 by itself (AMX); unknown is no."""
+    try:
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:  # no Linux
+        return False
 
 
 def supported(config: Config) -> bool:
@@ -32,6 +53,7 @@ def supported(config: Config) -> bool:
         and config.optimizer.name in OPTIMIZERS
         and registry.LOSSES[config.loss].build is None
         and config.loss not in registry.OF_WHOLE_BATCH
-        and config.training.class_weights == "none"
+        and config.training.plain
+        and config.training.precision != MIXED
         and not any(name in config.optimizer.settings for name in _UNSUPPORTED)
     )

@@ -11,9 +11,11 @@ depend on what is trained beside it: they come from (seed, epoch, step, layer). 
 own lane only.
 """
 
+import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
@@ -33,6 +35,7 @@ from digitexp.training.train import Metrics, State, _order, evaluate
 
 Item = TypeVar("Item")
 OnEpoch = Callable[[int, int, Metrics], bool]
+Keep = Callable[[int, Callable[[], State]], None]
 Trained = tuple[keras.Model, State] | TrainingError
 
 PIXELS = SIDE * SIDE
@@ -90,15 +93,17 @@ def train(
     start: Sequence[State] | None = None,
     until: int | None = None,
     on_epoch: OnEpoch = lambda lane, epoch, metrics: True,
+    keep: Keep = lambda lane, state: None,
 ) -> list[Trained]:
     """Train `configs`, which have one `key`, each on its "train" of `sets`: `train.train` for many, with states and curves.
 
     Every `stream` among them must have equally many lanes. After every epoch, `on_epoch(lane, epoch, metrics)` is told of
-    each lane that is still training; when it answers False, the training of that lane ends there. Gives, in the order of
-    `configs`, the trained model and its state, or the TrainingError that ended the lane. `start`: the states of all lanes
-    after one and the same epoch. Raises OutOfMemoryError when there is not enough for all of them at once, TrainingError
-    when TensorFlow can go on with no lane.
+    each lane that is still training; when it answers False, the training of that lane ends there. `keep(lane, state)` is
+    given a function that copies its state. Gives, in the order of `configs`, the trained model and its state, or the
+    TrainingError that ended the lane. `start`: the states of all lanes after one and the same epoch. Raises
+    OutOfMemoryError when there is not enough for all of them at once, TrainingError when TensorFlow can go on with no lane.
     """
+    began = time.perf_counter()
     lanes = [_lane(config) for config in configs]
     for lane, state in zip(lanes, start, strict=True) if start else ():
         lane.restore(state)
@@ -107,11 +112,15 @@ def train(
     places = [index for indices in streams for index in sorted(indices, key=lambda index: _kinds(configs[index]))]
     seeds = [configs[indices[0]].seed for indices in streams]
     data = [sets[indices[0]]["train"] for indices in streams]
-    epoch, last = start[0].epoch if start else 0, until or configs[0].training.epochs
+    epoch, last = start[0].epoch if start else 0, until or configs[0].training.last
     with _told():
         changes = configs[0].training.augmentation
         augmented = any(changes.amounts.values())
         program = Program([configs[index] for index in places], [lanes[index].model for index in places], data, augmented)
+
+        def reached(index: int) -> State:
+            return lanes[index].state(epoch, program, places.index(index), (time.perf_counter() - began) / len(lanes))
+
         while epoch < last and any(lane.outcome is None for lane in lanes):
             epoch += 1
             orders = [_order(seed, epoch, len(digits)) for seed, digits in zip(seeds, data, strict=True)]
@@ -127,10 +136,14 @@ def train(
                     if "val" in own and np.isfinite(losses[place]):
                         metrics |= evaluate(lane.model, own["val"], "val", probabilities[id(own["val"])][place])
                     lane.note(epoch, metrics)
-                    if lane.outcome is None and not on_epoch(index, epoch, metrics):
-                        lane.finish(epoch, program, place)
+                    lane.ends.append(lane.spent + (time.perf_counter() - began) / len(lanes))
+                    if lane.outcome is None:
+                        keep(index, partial(reached, index))
+                        if not on_epoch(index, epoch, metrics):
+                            lane.outcome = lane.model, reached(index)
     for index, lane in enumerate(lanes):
-        lane.finish(epoch, program, places.index(index))
+        if lane.outcome is None:
+            lane.outcome = lane.model, reached(index)
     return [lane.outcome for lane in lanes if lane.outcome is not None]
 
 
@@ -158,6 +171,8 @@ class _Lane:
     model: keras.Model
     curves: dict[str, list[float]] = field(default_factory=dict)
     outcome: Trained | None = None
+    ends: list[float] = field(default_factory=list)
+    spent: float = 0.0  # seconds, before
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -165,6 +180,7 @@ class _Lane:
 
     def restore(self, state: State) -> None:
         self.curves = {name: list(values) for name, values in state.curves.items()}
+        self.spent, self.ends = state.seconds, list(state.ends)
         for variable, value in zip(self.variables, state.variables, strict=True):
             variable.assign(value)
 
@@ -178,11 +194,12 @@ class _Lane:
         for name, value in metrics.items():
             self.curves.setdefault(name, []).append(value)
 
-    def finish(self, epoch: int, program: Program, place: int) -> None:
-        """Take the trained weights out of the program, unless the lane has ended before."""
-        if self.outcome is None:
-            program.unload(place)
-            self.outcome = self.model, State(epoch, [np.array(variable) for variable in self.variables], self.curves)
+    def state(self, epoch: int, program: Program, place: int, seconds: float) -> State:
+        """A copy of the state; takes the trained weights out of the program."""
+        program.unload(place)
+        copied = {name: list(values) for name, values in self.curves.items()}
+        values = [np.array(variable) for variable in self.variables]
+        return State(epoch, values, copied, ends=list(self.ends), seconds=self.spent + seconds)
 
 
 def _lane(config: Config) -> _Lane:
@@ -213,7 +230,9 @@ def _fit(configs: Sequence[Config], lanes: int, memory: float) -> bool:
     widths = [[PIXELS, *_widths(config)] for config in configs]
     padded = len(configs) * _products([max(layer) for layer in zip(*widths, strict=True)])
     streams = {stream(config) for config in configs}
-    pixels = PIXELS * sum(size(data) for data in {repr(config.data): config.data for config in configs}.values())
+    augmented = any(configs[0].training.augmentation.amounts.values())  # then each stream has images of its own
+    held = {stream(config) if augmented else repr(config.data): config.data for config in configs}
+    pixels = PIXELS * sum(map(size, held.values()))
     floats = COPIES * padded + 4 * configs[0].training.batch_size * (sum(map(sum, widths)) + PIXELS * len(streams))
     return len(configs) <= lanes and padded <= WASTE * sum(map(_products, widths)) and 4 * floats + pixels <= memory
 

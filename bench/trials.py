@@ -1,0 +1,124 @@
+"""What a trial costs besides its training, and whether that grows: 1,000 trials through the real loop and store.
+
+    python bench/trials.py [--trials 1000]
+
+The training takes no time (tests/fake_training.py); KerasTuner's random search, executor, MLflow store on SQLite and
+ranking are the real ones, with `tracking.pictures=best`. Writes bench/results/trials.json: CPU milliseconds a trial around
+trial 10 and at the end, resident memory along the way, and the seconds that ranking and reporting take at the end.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+RESULT = Path(__file__).parent / "results" / "trials.json"
+WINDOW = 20  # trials whose median stands for one
+ALLOWED = 25.0  # ms that the last trial may cost more than the tenth
+GROWTH = 50.0  # MiB that memory may grow from trial 100 to the last
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=1000)
+    count = parser.parse_args().trials
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with TemporaryDirectory() as folder:
+        report = measure(Path(folder), count)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report, indent=1))
+    return 0 if report["passed"] else 1
+
+
+def measure(folder: Path, count: int) -> dict[str, Any]:
+    import fake_training
+    import keras_tuner
+    import psutil
+
+    from digitexp import experiment
+    from digitexp.compose import compose
+    from digitexp.models import network
+    from digitexp.planning import plan
+    from digitexp.watch import Watch
+
+    os.environ["FAKE"] = str(folder)
+    reference = compose(["model.layer_1.units=0", "model.layer_2.units=0"])
+    network.save(reference, network.build(reference), folder / "network.keras")
+    ends: list[float] = []
+    memory: list[float] = []
+    oracle: dict[str, list[float]] = {"create_trial": [], "end_trial": []}
+
+    class Clock(Watch):
+        def end(self, job: Any, outcome: Any) -> None:
+            ends.append(time.process_time())
+            memory.append(psutil.Process().memory_info().rss / 2**20)
+
+    for name, spent in oracle.items():
+        setattr(keras_tuner.Oracle, name, timed(getattr(keras_tuner.Oracle, name), spent))
+    config = compose([
+        f"tracking.uri=sqlite:///{folder}/mlflow.db", "tracking.pictures=best", "search.name=trials", "search.method=random",
+        f"search.trials={count}", "training.epochs=3",
+        "search.space={optimizer.learning_rate:{min:0.0001,max:0.1,log:true},model.layer_1.dropout:{min:0.0,max:0.8}}",
+    ])  # fmt: skip
+    began = time.process_time()
+    outcome = experiment.run(plan(config), "What does a trial cost?", Clock(), fake_training.run)
+    whole = time.process_time() - began
+    loop = [1000 * (after - before) for before, after in zip([ends[0], *ends], ends, strict=False)]
+    asked, told = ([1000 * value for value in oracle[name]] for name in ("create_trial", "end_trial"))
+    oracles = [sum(each) for each in zip(asked, told, strict=False)]
+    cost = [sum(each) for each in zip(loop, oracles, strict=False)]
+    tenth, last = median(cost[10 : 10 + WINDOW]), median(cost[-WINDOW:])
+    growth = memory[-1] - memory[min(100, count // 2)]
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+        ).stdout.strip(),
+        "machine": {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "load": os.getloadavg()[0],
+                    "cpu": cpu()},
+        "trials": len(outcome.rows),
+        "trained": outcome.trained,
+        "cpu_ms_around_trial_10": round(tenth, 1),
+        "cpu_ms_around_the_last": round(last, 1),
+        "cpu_ms_more": round(last - tenth, 1),
+        "of_it_by_the_oracle": round(median(oracles[-WINDOW:]) - median(oracles[10 : 10 + WINDOW]), 1),
+        "memory_mib": {str(at): round(memory[at - 1]) for at in (1, 10, 100, 250, 500, 750, count) if at <= count},
+        "memory_mib_more": round(growth, 1),
+        "cpu_seconds_after_the_last_trial": round(began + whole - ends[-1], 1),
+        "passed": last - tenth <= ALLOWED and growth <= GROWTH,
+        "cpu_ms_by_hundred": [round(median(cost[first : first + 100]), 1) for first in range(0, len(cost), 100)],
+    }  # fmt: skip
+
+
+def timed(function: Any, spent: list[float]) -> Any:
+    def call(*given: Any, **named: Any) -> Any:
+        began = time.process_time()
+        try:
+            return function(*given, **named)
+        finally:
+            spent.append(time.process_time() - began)
+
+    return call
+
+
+def cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

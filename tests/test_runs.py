@@ -1,0 +1,91 @@
+"""A run goes on from its checkpoint, and is what it would have been."""
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from digitexp import runs
+from digitexp.compose import compose
+from digitexp.results import Result
+from digitexp.training import checkpoints
+from digitexp.training.train import State
+
+pytestmark = pytest.mark.slow
+
+SMALL = ["data.limit=150", "training.epochs=5", "execution.checkpoint_seconds=0", "model.layer_1.dropout=0.3"]
+ENGINES = {
+    "keras": ["training.engine=keras"],
+    "lanes": ["training.engine=lanes"],
+}
+
+
+class Killed(BaseException):
+    """As if the process were gone."""
+
+
+def train(configs, folder, checkpoint=True, until=None):
+    """Outcomes, and the epochs that were told; killed after epoch `until` of the first run."""
+    folder.mkdir(exist_ok=True)
+    told = []
+
+    def on_epoch(index, epoch, metrics):
+        told.append((index, epoch))
+        if epoch == until and index == 0:
+            raise Killed
+        return True
+
+    files = [folder / f"{index}.npz" for index in range(len(configs))] if checkpoint else []
+    outcomes = {}
+    with suppress(Killed):
+        outcomes = dict(runs.run(configs, folder, on_epoch, files))
+    return outcomes, told
+
+
+def same(one: Result, other: Result, engine="keras"):
+    """To the last bit; of lanes, which are computed beside others or not, to rounding."""
+    apart = 0 if engine == "keras" else 1e-4
+    pairs = [(one.predictions[name].probabilities, other.predictions[name].probabilities) for name in one.predictions]
+    pairs += [(one.curves[name], other.curves[name]) for name in one.curves]
+    return all(np.allclose(*pair, rtol=apart, atol=apart) for pair in pairs)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_killed_run_goes_on_from_its_checkpoint(engine, tmp_path):
+    configs = [compose([*SMALL, *ENGINES[engine], f"model.layer_1.units={units}"]) for units in (20, 30)]
+    whole, _ = train(configs, tmp_path / "whole", checkpoint=False)
+    _, told = train(configs, tmp_path / "killed", until=3)
+    assert (0, 3) in told
+    outcomes, told = train(configs, tmp_path / "killed")
+    assert [epoch for index, epoch in told if index == 0] == [0, 4, 5]
+    assert all(same(outcomes[index], whole[index], engine) for index in (0, 1))
+
+
+def test_a_run_that_ends_early_leaves_its_state_to_who_goes_on(tmp_path):
+    config = compose(SMALL)
+    whole, _ = train([config], tmp_path / "whole", checkpoint=False)
+    first, _ = train([compose([*SMALL, "training.until=2"])], tmp_path / "parts")
+    assert first[0].metrics["epochs"] == 2
+    outcomes, told = train([config], tmp_path / "parts")
+    assert [epoch for _, epoch in told] == [0, 3, 4, 5]
+    assert same(outcomes[0], whole[0])
+    assert outcomes[0].metrics["seconds"] > first[0].metrics["seconds"]  # of all epochs
+
+
+def test_what_cannot_be_read_is_trained_again(tmp_path):
+    file = tmp_path / "state.npz"
+    assert checkpoints.load(file, 9) is None
+    state = State(3, [np.arange(4.0), np.ones((2, 2))], {"val/loss": [3.0, 2.0, 1.0]}, 7.5)
+    checkpoints.save(file, state)
+    loaded = checkpoints.load(file, 9)
+    assert (loaded.epoch, loaded.curves, loaded.seconds) == (3, state.curves, 7.5)
+    assert all(np.array_equal(one, other) for one, other in zip(loaded.variables, state.variables, strict=True))
+    assert checkpoints.load(file, 2) is None  # it has gone further than is asked for
+    file.write_bytes(file.read_bytes()[:100])
+    assert checkpoints.load(file, 9) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
+
+
+def test_a_disk_that_refuses_a_checkpoint_stops_no_training(tmp_path):
+    (tmp_path / "file").touch()
+    checkpoints.save(tmp_path / "file" / "state.npz", State(1, [np.ones(3)]))

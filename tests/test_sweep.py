@@ -1,0 +1,191 @@
+"""A sweep that survives: workers, failures, budget, interruption, continuation; with a training that takes no time."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import fake_training
+import pytest
+
+from digitexp import experiment, sweep
+from digitexp.compose import compose
+from digitexp.errors import TrackingError
+from digitexp.planning import plan, rounds
+from digitexp.tracking import liveness
+from digitexp.tracking.store import open_store
+from digitexp.watch import Watch
+
+pytestmark = pytest.mark.slow
+
+SPACE = "search.space={optimizer.name:[adam,sgd,ftrl,nadam]}"
+POOL = ["execution.workers=2"]
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture
+def ask(uri, fake, monkeypatch):
+    """Ask a question of the module's store; what it trains is not trained, but all else is real."""
+
+    for name in ("draw_run", "draw_ranking"):
+        monkeypatch.setattr(sweep.pictures, name, lambda *given: None)
+
+    def ask(name, *overrides, watch=None):
+        config = compose([
+            f"tracking.uri={uri}", f"search.name={name}", "tracking.pictures=best", "training.epochs=3", *overrides,
+        ])  # fmt: skip
+        return experiment.run(plan(config), "Which?", watch, fake_training.run)
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def uri_folder(uri):
+    return Path(uri.removeprefix("sqlite:///")).parent
+
+
+@pytest.fixture(scope="module")
+def client(uri):
+    return open_store(uri).client
+
+
+def states(client, outcome):
+    """How many runs of a sweep there are in each state."""
+    experiment_id = client.get_run(outcome.parent).info.experiment_id
+    found = client.search_runs([experiment_id], f"tags.`mlflow.parentRunId` = '{outcome.parent}'")
+    return Counter(run.info.status for run in found)
+
+
+def same(one, other):
+    columns = [column for column in one.table if column != "seconds"]
+    return one.table[columns].equals(other.table[columns])
+
+
+def epochs(fake):
+    """How often each epoch of each run was trained."""
+    file = fake / "epochs"
+    return Counter(file.read_text().splitlines()) if file.exists() else Counter()
+
+
+def test_workers_change_nothing(ask, client, tmp_path):
+    asked = ("alone", SPACE, "search.repeats=2")
+    alone = ask(*asked)
+    pooled = ask(*asked, f"tracking.uri=sqlite:///{tmp_path}/mlflow.db", *POOL)
+    assert (alone.trained, pooled.trained) == (8, 8)
+    assert states(open_store(f"sqlite:///{tmp_path}/mlflow.db").client, pooled) == {"FINISHED": 8}
+    assert same(alone, pooled)
+
+
+def test_a_killed_worker_is_replaced_and_its_run_tried_again(ask, client, fake):
+    (fake / "kill").touch()
+    outcome = ask("killed", SPACE, "seed=3", *POOL)
+    assert (outcome.trained, outcome.failed) == (4, 0)
+    assert not (fake / "kill").exists()
+    assert states(client, outcome) == {"FINISHED": 4}
+    assert set(epochs(fake).values()) == {1}
+    assert same(outcome, ask("undisturbed", SPACE, "seed=3"))  # which reuses: equal but for nothing
+
+
+def test_a_run_that_kills_its_worker_fails_and_the_others_go_on(ask, client, fake):
+    outcome = ask("deadly", "search.space={training.batch_size:[32,666,64]}", "seed=4", *POOL)
+    assert (outcome.trained, outcome.failed) == (2, 1)
+    assert "killed by SIGKILL" in outcome.rows[-1].scored.failure
+    assert "2 times of 2" in outcome.rows[-1].scored.failure
+    assert states(client, outcome) == {"FINISHED": 2, "FAILED": 1}
+
+
+def test_too_many_failures_end_a_sweep(ask, fake):
+    space = "search.space={optimizer.learning_rate:[1e30],optimizer.name:[adam,sgd,ftrl,nadam]}"
+    outcome = ask("senseless", space, "seed=5", "search.max_failures=2")
+    assert (outcome.early, outcome.failed, outcome.left, outcome.best) == ("failures", 2, 2, None)
+
+
+def test_a_budget_ends_a_sweep_in_time_and_the_next_goes_on(ask, client, fake):
+    (fake / "pause").write_text("0.2")
+    before = time.monotonic()
+    first = ask("budget", SPACE, "seed=6", "search.budget=3s")  # START_SECONDS: each run is thought to take 1.5 s
+    assert first.early == "budget"
+    assert 0 < first.trained < 4
+    assert first.left == 4 - first.trained
+    assert len(first.rows) == first.trained
+    assert time.monotonic() - before < 30
+    assert client.get_run(first.parent).info.status == "KILLED"
+    (fake / "pause").unlink()
+    second = ask("budget", SPACE, "seed=6")
+    assert (second.early, second.trained, second.parent) == (None, 4 - first.trained, first.parent)
+    assert client.get_run(first.parent).info.status == "FINISHED"
+
+
+class Stopping(Watch):
+    """Ctrl-C in the first epoch."""
+
+    def __init__(self):
+        self.typed = False
+
+    def epoch(self, job, epoch, metrics):
+        self.typed = True
+
+    def stopped(self):
+        return self.typed
+
+
+@pytest.mark.parametrize("executor", ["in_process", "pool"])
+def test_once_interrupted_it_finishes_what_is_trained_and_reports_it(ask, client, fake, executor):
+    asked = (f"by_{executor}", SPACE, f"seed={7 if executor == 'pool' else 8}", f"execution.executor={executor}")
+    outcome = ask(*asked, watch=Stopping())
+    assert (outcome.early, outcome.trained, outcome.left, len(outcome.rows)) == ("interrupted", 1, 3, 1)
+    assert outcome.best == f"models:/digitexp.by_{executor}@best"
+    assert states(client, outcome) == {"FINISHED": 1}
+    again = ask(*asked)
+    assert (again.early, again.trained, len(again.rows)) == (None, 3, 4)
+
+
+BAND = ["search.method=hyperband", "training.epochs=9", "search.space={optimizer.learning_rate:{min:0.001,max:0.1,log:true}}"]
+
+
+def test_hyperband_trains_no_epoch_twice(ask, uri_folder, fake):
+    outcome = ask("band", *BAND, "seed=9")
+    schedule = rounds(9, 3)
+    trained = Counter(row.scored.point["training.until"] for row in outcome.rows)
+    assert trained == sum((Counter({found.epochs: found.size}) for found in schedule), Counter())
+    assert set(epochs(fake).values()) == {1}
+    assert sum(epochs(fake).values()) == sum(found.size * (found.epochs - found.start) for found in schedule)
+    assert {row.scored.metrics[0]["epochs"] for row in outcome.rows} == {1.0, 3.0, 9.0}
+    assert list((uri_folder / "checkpoints").iterdir()) == []
+    again = ask("band", *BAND, "seed=9")
+    assert (again.trained, again.parent) == (0, outcome.parent)
+    assert same(outcome, again)
+
+
+def test_the_last_round_of_hyperband_is_the_whole_run(ask, fake):
+    """A network that was trained to the horizon is known by whoever asks for it, whether or not rounds led there."""
+    band = ask("band2", *BAND, "seed=10")
+    whole = next(row for row in band.rows if row.scored.point["training.until"] == 9)
+    rate = whole.scored.point["optimizer.learning_rate"]
+    other = ask("whole", f"search.space={{optimizer.learning_rate:[{rate!r}]}}", "seed=10", "training.epochs=9")
+    assert (other.trained, other.reused) == (0, 1)
+
+
+def test_workers_are_replaced_after_a_number_of_runs(ask, fake):
+    outcome = ask("replaced", SPACE, "seed=11", "execution.executor=pool", "execution.runs_per_worker=1")
+    assert outcome.trained == 4
+
+
+def test_the_same_question_is_not_answered_twice_at_once(ask, client, uri, fake, monkeypatch):
+    outcome = ask("twice", "search.space={loss:[poisson,huber]}", "seed=12")
+    client.update_run(outcome.parent, status="RUNNING")
+    monkeypatch.setattr(liveness.psutil.Process, "create_time", lambda self: 1.0)  # we are another process, it lives
+    client.set_tag(outcome.parent, "digitexp.process_start", "1.00")
+    client.set_tag(outcome.parent, "digitexp.pid", "1")
+    with pytest.raises(TrackingError, match=r"process 1 on .* is answering this very question"):
+        ask("twice", "search.space={loss:[poisson,huber]}", "seed=12")
+
+
+def test_the_estimate_is_checked_against_the_time_it_took(ask, client, fake):
+    outcome = ask("checked", SPACE, "seed=13")
+    logged = client.get_run(outcome.parent).data.metrics
+    assert logged["plan/seconds"] == pytest.approx(outcome.seconds)
+    assert logged["plan/ratio"] == pytest.approx(outcome.seconds / outcome.estimated)
