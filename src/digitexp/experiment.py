@@ -11,7 +11,7 @@ from digitexp import planning
 from digitexp.compose import compose
 from digitexp.config import CONF, change, flatten, to_yaml
 from digitexp.data import sets, sources
-from digitexp.errors import ConfigError, DigitexpError, TrackingError
+from digitexp.errors import ConfigError, DataError, DigitexpError, TrackingError
 from digitexp.executors.executor import Work
 from digitexp.planning import Plan
 from digitexp.reports import answer, audit_pages, claims, exploration_page, pages, verdicts
@@ -204,8 +204,13 @@ def submit(config: Config) -> "Submission":
     """Write `submit.file` from `submit.models`; what its images were used for before is told by the networks' own runs."""
     from digitexp.recognise import submission
 
-    def settings_of(run: str) -> dict[str, Any]:
-        return reader.settings(open_store(config.tracking.uri), run)
+    def settings_of(address: str) -> dict[str, Any]:
+        if not address.startswith("models:"):
+            raise DataError(f"{address}: a file does not say what it was trained on.")
+        if not stores.exists(config.tracking.uri):  # opening it would make one
+            raise TrackingError(f"{address}: there is no store at {stores.resolve(config.tracking.uri)} yet.")
+        store = open_store(config.tracking.uri)
+        return reader.settings(store, registry.fetch(store, address).run)
 
     return submission.submit(config, settings_of)
 

@@ -50,6 +50,12 @@ def undivided(data: Data, geometry: str) -> dict[str, Digits]:
     return sets
 
 
+def forget() -> None:
+    """Drop the answers that are kept for the next runs, for whoever needs their memory."""
+    for kept in (_load, _bundled, _drawings):
+        kept.cache_clear()
+
+
 def size(data: Data) -> int:
     """How many images `load(data)["train"]` holds; the files are read, and refused, all the same, but none is downloaded.
 

@@ -16,7 +16,7 @@ from digitexp.tracking import registry
 from digitexp.tracking import store as stores
 
 MODELS = "models:/"
-BATCH = 1000  # images that are read at once
+BATCH = 128  # images that are read at once: more are no faster, and of seed 003's network 1,000 take 300 MB
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,6 @@ from digitexp.data import kaggle, leakage, sets, sources
 from digitexp.data.digits import Digits
 from digitexp.errors import ConfigError, DataError, DigitexpError
 from digitexp.recognise import network as networks
-from digitexp.recognise.network import Network
 from digitexp.settings import KAGGLE, Config
 
 HEADER = ("ImageId", "Label")
@@ -56,24 +55,26 @@ class Submission:
 def submit(config: Config, settings_of: Callable[[str], dict[str, Any]]) -> Submission:
     """Write `submit.file` and its companion, the same name with .json: the mean of the probabilities of all networks.
 
-    `settings_of(run)` are the settings from which a run was trained. Raises ConfigError for data that is no submission's,
-    DataError for its files, TrackingError for a network.
+    `settings_of(address)` are the settings from which a network was trained; it raises a DigitexpError where they are not
+    known. Raises ConfigError for data that is no submission's, DataError for its files, TrackingError for a network.
     """
     images, labels = _scored(config)
-    total, seen, met = np.zeros((len(images), len(config.data.classes)), np.float64), [], []
-    for address in config.submit.models:
+    met = [_met(address, images, config, settings_of) for address in config.submit.models]
+    sets.forget()  # TensorFlow needs the room
+    total = np.zeros((len(images), len(config.data.classes)), np.float64)
+    seen = []
+    for address, (counts, _) in zip(config.submit.models, met, strict=True):
         network = networks.load(address, config.data.classes, config.tracking.uri)
         if network.classes != tuple(config.data.classes):
             raise ConfigError(f"submit.models: {address} knows the classes {', '.join(network.classes)}; "
                               f"must be those of the data, {', '.join(config.data.classes)}.")  # fmt: skip
         total += network.probabilities(images)
-        stamp, known = _stamp(network, images, config, settings_of)
-        seen.append(stamp)
-        met.append(known)
+        seen.append(Seen(network.name, network.digest, network.run, **counts))
     read = total.argmax(axis=1)
     target = Path(config.submit.file)
     digest = _write(target, [config.data.classes[label] for label in read], config.data.classes)
-    leaked = None if any(known is None for known in met) else np.any([known for known in met if known is not None], axis=0)
+    known = [rows for _, rows in met if rows is not None]
+    leaked = np.any(known, axis=0) if len(known) == len(met) else None
     right = None if labels is None else read == labels
     made = Submission(
         str(target), digest, len(images), seen, None if leaked is None else int(leaked.sum()),
@@ -111,21 +112,18 @@ def _scored(config: Config) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None
     return scored.images, scored.labels
 
 
-def _stamp(network: Network, images: NDArray[np.uint8], config: Config,
-           settings_of: Callable[[str], dict[str, Any]]) -> tuple[Seen, NDArray[np.bool_] | None]:  # fmt: skip
-    """Which of the images the network has seen before, by the hash of their pixels."""
+def _met(address: str, images: NDArray[np.uint8], config: Config,
+         settings_of: Callable[[str], dict[str, Any]]) -> tuple[dict[str, Any], NDArray[np.bool_] | None]:  # fmt: skip
+    """What `Seen` says of it, and which images a network has met before, by the hash of their pixels; None: unknown."""
     try:
-        if not network.run:
-            raise DataError("a file does not say what it was trained on")
-        trained = {path: value for path, value in settings_of(network.run).items() if path.startswith("data.")}
+        trained = {path: value for path, value in settings_of(address).items() if path.startswith("data.")}
         known = sets.load(change(config, trained | {"search.objective": None}).data)
     except DigitexpError as error:
-        return Seen(network.name, network.digest, network.run, unknown_because=str(error)), None
+        return {"unknown_because": str(error)}, None
     scored = Digits(images, np.zeros(len(images), np.int64), tuple(config.data.classes), np.full(len(images), "scored"))
     none = np.zeros(len(images), bool)
     trained_on, chosen_by = (leakage.leaked(scored, known[name]) if name in known else none for name in ("train", "val"))
-    counts = int(trained_on.sum()), int(chosen_by.sum())
-    return Seen(network.name, network.digest, network.run, *counts), trained_on | chosen_by
+    return {"trained_on": int(trained_on.sum()), "chosen_by": int(chosen_by.sum())}, trained_on | chosen_by
 
 
 def _write(target: Path, labels: Sequence[str], classes: Sequence[str]) -> str:
