@@ -21,7 +21,7 @@ CHOICES = [
 ]
 
 REFUSED = {
-    "training.epoch=3": r"training\.epoch: no such setting; training has engine, epochs.*Did you mean 'training\.epochs'\?",
+    "training.epoch=3": r"training\.epoch: no such setting; training has engine, .*Did you mean 'training\.epochs'\?",
     "+training.epoch=3": r"training\.epoch: no such setting; .*Did you mean 'training\.epochs'\?",
     "++model.layer_2.unit=3": r"model\.layer_2\.unit: no such setting; .*has units, activation, dropout",
     "training.epochs=many": r"training\.epochs: found 'many'; must be a whole number",

@@ -34,6 +34,7 @@ NEUTRAL: dict[str, Any] = {
     "data.balance": "natural",
     "data.remove_leakage": False,
     "data.near_duplicates": False,
+    "data.drawn.stroke_width": 0.0,
     "training.precision": "float32",
     "training.class_weights": "none",
     "training.until": None,

@@ -181,7 +181,7 @@ def words_of(figure: Figure) -> list[Text]:
         words += [*axes.texts, axes.title]
         for axis in (axes.xaxis, axes.yaxis) if axes.axison else ():
             low, high = sorted(axis.get_view_interval())
-            ticks = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=True)
+            ticks = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False)  # panels may share labels
             words += [axis.label, *(label for at, label in ticks if low <= at <= high)]
     return [word for word in words if word.get_text().strip()]
 

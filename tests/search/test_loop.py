@@ -74,7 +74,8 @@ def test_every_trial_is_issued_by_an_oracle_of_keras_tuner(monkeypatch):
     )
     parameters, listed = space(SPACES["names"])
     done = search("grid", parameters, listed, lambda batch: [0.5] * len(batch))
-    assert isinstance(oracles.oracle("grid", parameters, listed, trials=0, direction="max", seed=1), keras_tuner.Oracle)
+    settings = {"trials": 0, "epochs": 1, "factor": 3, "direction": "max", "seed": 1}
+    assert isinstance(oracles.oracle("grid", parameters, listed, **settings), keras_tuner.Oracle)
     assert [trial.point for trial in done] == [
         trial.hyperparameters.values for trial in issued if trial.status == "COMPLETED"
     ]
