@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 SMALLEST = 8  # pixels of the longer side of a digit
-CUT = 0.7  # what a cut costs: most digits do not touch
+CUT = 1.5  # what a cut costs: most digits do not touch
 CUTS = 4  # places to cut that are tried in ink as wide as two digits
 NEAR = 0.22  # heights of a digit between a piece and the digit that it was broken from
 
@@ -169,7 +169,8 @@ def _fits(piece: Box, other: Box, scale: Scale) -> bool:
     """Whether both together would still be as large as a digit."""
     both = piece.around(other)
     largest = max(scale.height, other.size)
-    return both.height <= 1.3 * largest and both.width <= max(1.1 * scale.height, 1.1 * other.width)
+    widest = 1.6 if piece.height < 0.35 * scale.height else 1.1  # a dash alone is no digit: the bar of a 5 may reach far
+    return both.height <= 1.3 * largest and both.width <= max(widest * scale.height, 1.1 * other.width)
 
 
 def _distances(labels: NDArray[np.int32], label: int, box: Box, reach: int) -> dict[int, float]:
@@ -205,15 +206,15 @@ def _regions(shapes: Sequence[Shape], scale: Scale) -> Iterator[Region]:
     """Shapes as regions: two near each other that may be one, one that may be several, and all others by themselves."""
     left = set(range(len(shapes)))
     pairs = sorted(
-        (distance, first, second)
+        (_between(shapes[first], shapes[second]) / reach, first, second)
         for first, second in _neighbours(shapes, scale)
-        if (distance := _between(shapes[first], shapes[second])) <= 0.12 * scale.height
+        for reach in [scale.height * (0.12 + 0.12 * _above(shapes[first].box, shapes[second].box))]
     )
     for distance, first, second in pairs:
-        if {first, second} <= left:
+        if distance <= 1 and {first, second} <= left:
             left -= {first, second}
             ordered = sorted((shapes[first], shapes[second]), key=lambda shape: shape.box.x)
-            both = _union(ordered[0], ordered[1], distance / (0.12 * scale.height))
+            both = _union(ordered[0], ordered[1], distance - 3 * _above(ordered[0].box, ordered[1].box))
             yield Region(2, {(0, 0): ordered[0], (1, 1): ordered[1], (0, 1): _weighed(both, scale)})
     yield from (_cut(shapes[index], scale) for index in sorted(left))
 
@@ -221,10 +222,16 @@ def _regions(shapes: Sequence[Shape], scale: Scale) -> Iterator[Region]:
 def _neighbours(shapes: Sequence[Shape], scale: Scale) -> Iterator[tuple[int, int]]:
     places = np.array([shape.box for shape in shapes]).reshape(-1, 4)
     for first, one in enumerate(shapes):
-        for after in np.flatnonzero(one.box.away(places[first + 1 :]) <= 0.12 * scale.height).tolist():
+        for after in np.flatnonzero(one.box.away(places[first + 1 :]) <= 0.24 * scale.height).tolist():
             both = one.box.around(shapes[first + 1 + after].box)
             if both.width <= 1.05 * scale.height and both.height <= 1.3 * scale.height:
                 yield first, first + 1 + after
+
+
+def _above(one: Box, other: Box) -> float:
+    """Which share of the narrower box is above or below the other: of digits beside each other, little is."""
+    covered = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+    return max(0, covered) / min(one.width, other.width)
 
 
 def _between(one: Shape, other: Shape) -> float:
