@@ -90,6 +90,7 @@ def test_a_child_carries_all_of_its_run(answered, client):
     assert digests == {f"digits-{name}": digits.digest()[:36] for name, digits in sets.items()}
     files = {item.path for item in client.list_artifacts(run.info.run_id)}
     assert files == {
+        "calibration.png",
         "curves.png",
         "layers.csv",
         "network.keras",
