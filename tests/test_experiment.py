@@ -90,6 +90,7 @@ def test_a_child_carries_all_of_its_run(answered, client):
     assert digests == {f"digits-{name}": digits.digest()[:36] for name, digits in sets.items()}
     files = {item.path for item in client.list_artifacts(run.info.run_id)}
     assert files == {
+        "calibration.png",
         "curves.png",
         "layers.csv",
         "network.keras",
@@ -102,7 +103,8 @@ def test_a_child_carries_all_of_its_run(answered, client):
     }
     assert {item.path for item in client.list_artifacts(run.info.run_id, "val")} == {
         f"val/{name}"
-        for name in ("auc.csv", "confusion.csv", "confusion_by_row.csv", "confusion.png", "per_digit.csv", "most_confused.csv")
+        for name in ("auc.csv", "calibration.csv", "confusion.csv", "confusion_by_row.csv", "confusion.png", "per_digit.csv",
+                     "most_confused.csv", "worst_errors.csv", "worst_errors.png")
     }
     assert {"digitexp.pid", "digitexp.heartbeat", "digitexp.command", "mlflow.source.git.commit"} <= set(run.data.tags)
 

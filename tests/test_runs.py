@@ -75,11 +75,12 @@ def test_a_run_that_ends_early_leaves_its_state_to_who_goes_on(tmp_path):
 def test_what_cannot_be_read_is_trained_again(tmp_path):
     file = tmp_path / "state.npz"
     assert checkpoints.load(file, 9) is None
-    state = State(3, [np.arange(4.0), np.ones((2, 2))], {"val/loss": [3.0, 2.0, 1.0]}, 7.5)
+    state = State(3, [np.arange(4.0), np.ones((2, 2))], {"val/loss": [3.0, 2.0, 1.0]}, [np.ones(4)], seconds=7.5)
     checkpoints.save(file, state)
     loaded = checkpoints.load(file, 9)
     assert (loaded.epoch, loaded.curves, loaded.seconds) == (3, state.curves, 7.5)
-    assert all(np.array_equal(one, other) for one, other in zip(loaded.variables, state.variables, strict=True))
+    for kept, given in ((loaded.variables, state.variables), (loaded.best, state.best)):
+        assert all(np.array_equal(one, other) for one, other in zip(kept, given, strict=True))
     assert checkpoints.load(file, 2) is None  # it has gone further than is asked for
     file.write_bytes(file.read_bytes()[:100])
     assert checkpoints.load(file, 9) is None
