@@ -329,7 +329,8 @@ def about(network: Any, seed: int) -> dict[str, Any]:
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=RESULTS.parent, capture_output=True, text=True,
                             check=False).stdout.strip()  # fmt: skip
-    return {"seed": seed, "model": network.name if network.run else Path(network.name).name, "model_digest": network.digest, "commit": commit,
+    name = network.name if network.run else Path(network.name).name
+    return {"seed": seed, "model": name, "model_digest": network.digest, "commit": commit,
             "cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(),
             "date": datetime.now(UTC).date().isoformat()}  # fmt: skip
 

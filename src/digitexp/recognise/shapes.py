@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 SMALLEST = 8  # pixels of the longer side of a digit
-CUT = 1.5  # what a cut costs: most digits do not touch
+CUT = 1.0  # what a cut costs: most digits do not touch
 CUTS = 4  # places to cut that are tried in ink as wide as two digits
 NEAR = 0.22  # heights of a digit between a piece and the digit that it was broken from
 
