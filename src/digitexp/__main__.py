@@ -1,5 +1,10 @@
+"""`python -m digitexp` is the command `digitexp`."""
+
 import sys
 
-from digitexp.cli import main
+try:
+    from digitexp.cli import main
 
-sys.exit(main())
+    sys.exit(main())
+except KeyboardInterrupt:  # while the command line itself is being imported
+    sys.exit(130)
