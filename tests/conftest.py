@@ -86,7 +86,9 @@ def uri(recorded: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def network_file(recorded: Path) -> Path:
-    """The registered network as a `.keras` file."""
-    (file,) = recorded.glob("mlruns/artifacts/*/models/*/artifacts/data/model.keras")
-    return file
+def network_file(uri: str) -> Path:
+    """The registered network as a `.keras` file; retraining, which another test does, registers more."""
+    from digitexp.tracking import registry
+    from digitexp.tracking.store import open_store
+
+    return registry.fetch(open_store(uri), "models:/digitexp.single@best").file

@@ -405,7 +405,7 @@ def test_leakage_marks_what_is_drawn_and_said_and_the_rest_of_each_set_is_scored
     np.savez(tmp_path / "mnist.npz", x_train=scans.images[:200], y_train=scans.labels[:200],
              x_test=scans.images[200:400], y_test=scans.labels[200:400])  # fmt: skip
     titles = []
-    monkeypatch.setattr(experiment.pictures, "draw_run", lambda result, title, folder, images: titles.append(title))
+    monkeypatch.setattr("digitexp.reports.pictures.draw_run", lambda result, title, folder, images: titles.append(title))
     settings = ["data=mnist", f"data.path={tmp_path}/mnist.npz", "data.also.name=kaggle_stand_in", "data.limit=null",
                 "data.validation=0", "data.remove_leakage=true", "search.objective=null",
                 "search.space={data.allow_leakage:[false,true]}"]  # fmt: skip
