@@ -10,18 +10,21 @@ from dataclasses import fields
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from digitexp import compose, planning, screen
+from digitexp import compose, screen
 from digitexp.config import CONF
 from digitexp.errors import ConfigError, DigitexpError, TrackingError, nearest
 from digitexp.quiet import quiet
 from digitexp.settings import Config
-from digitexp.tracking import ledger, portable
 from digitexp.tracking import store as stores
+
+if TYPE_CHECKING:
+    from digitexp.planning import Plan
 
 EXPERIMENTS = "experiments"  # where reports are, in the current folder
 DONE, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -215,7 +218,10 @@ VERBS: dict[str, Callable[[Config], int]] = {
 SUBJECTS = {"reproduce": "reproduce.run", "promote": "promote.model"}
 
 
-def _show_plan(config: Config, question: str) -> planning.Plan:
+def _show_plan(config: Config, question: str) -> "Plan":
+    from digitexp import planning
+    from digitexp.tracking import ledger, portable
+
     spelt = planning.plan(config, partial(ledger.network, config.tracking.uri))
     finished = set(portable.finished(config.tracking.runs))
     spent: list[planning.Spent] = []

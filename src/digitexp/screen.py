@@ -18,17 +18,14 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from digitexp import planning
 from digitexp.config import change
-from digitexp.data import drawings, sets
-from digitexp.data.leakage import CLEAN
-from digitexp.planning import Job, Plan, Spent
-from digitexp.settings import Baseline
+from digitexp.settings import CLEAN, Baseline
 from digitexp.watch import Watch
 
 if TYPE_CHECKING:
     from digitexp.doctor import Finding
     from digitexp.experiment import Explored, Outcome, Promoted, Reported
+    from digitexp.planning import Job, Plan, Spent
     from digitexp.recognise.predictions import Read
     from digitexp.recognise.submission import Submission
     from digitexp.reports.ranking import Row
@@ -94,8 +91,11 @@ def show_drawing_page(address: str, file: Path) -> None:
     say(f"Draw on [bold]{address}[/] (Ctrl-C ends it); every drawing is kept in {escape(str(file))}")
 
 
-def show_plan(plan: Plan, question: str, finished: set[str], spent: Sequence[Spent]) -> None:
+def show_plan(plan: "Plan", question: str, finished: set[str], spent: Sequence["Spent"]) -> None:
     """What is asked, what would run, and how long that would take."""
+    from digitexp import planning
+    from digitexp.data import drawings, sets
+
     jobs = plan.listed_jobs()
     unique = {job.signature: job for job in jobs}
     pending = [job for signature, job in unique.items() if signature not in finished] if plan.points is not None else jobs
@@ -162,7 +162,7 @@ def show_findings(findings: Sequence["Finding"], mended: bool) -> None:
 class Progress(Watch):
     """Tells of a running sweep: bars in a terminal, a line a run elsewhere. Used as a context around the sweep."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: "Plan") -> None:
         self._plan = plan
         self._objective = plan.config.search.objective or f"{_shown_set(plan)}/accuracy"
         self._best: tuple[float, str] | None = None
@@ -205,7 +205,7 @@ class Progress(Watch):
         self._stopped = True
         errors.print("Ending after what is being trained; Ctrl-C again ends it now.")
 
-    def begin(self, job: Job, number: int, of: int) -> None:
+    def begin(self, job: "Job", number: int, of: int) -> None:
         """A run starts training; the bar of epochs is of all that train at once."""
         self._training[job.signature] = time.monotonic(), 0, job.config.training.last
         if number == 1:
@@ -214,14 +214,14 @@ class Progress(Watch):
         self._show_epochs("")
         self._say(f"training {_name(job)}")
 
-    def epoch(self, job: Job, epoch: int, metrics: Mapping[str, float]) -> None:
+    def epoch(self, job: "Job", epoch: int, metrics: Mapping[str, float]) -> None:
         """A run has finished an epoch."""
         shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name.endswith("/accuracy"))
         began, _, last = self._training[job.signature]
         self._training[job.signature] = began, epoch, last
         self._show_epochs(shown)
 
-    def end(self, job: Job, outcome: "Result | Failure") -> None:
+    def end(self, job: "Job", outcome: "Result | Failure") -> None:
         """A run is finished or has failed: a line of its own, above the bars."""
         from digitexp.results import Result
 
@@ -257,7 +257,7 @@ class Progress(Watch):
             self._best = (value, name)
 
 
-def show_outcome(plan: Plan, outcome: "Outcome") -> None:
+def show_outcome(plan: "Plan", outcome: "Outcome") -> None:
     """The ranked table, what it supports, and where everything lies."""
     objective = plan.config.search.objective
     console.print()
@@ -417,7 +417,7 @@ def show_submission(made: "Submission") -> None:
     console.print(about)
 
 
-def _table(plan: Plan, rows: Sequence["Row"], objective: str | None) -> Table:
+def _table(plan: "Plan", rows: Sequence["Row"], objective: str | None) -> Table:
     paths = [parameter.path for parameter in plan.parameters]
     measures = [f"{name}/accuracy" for name in plan.config.data.evaluation_sets]
     if objective and objective not in measures:
@@ -496,12 +496,12 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _shown_set(plan: Plan) -> str:
+def _shown_set(plan: "Plan") -> str:
     """The set that is followed where nothing is chosen: drawings where there are some, test where nothing else is."""
     return next((name for name in ("drawn", "val") if name in plan.config.data.evaluation_sets), "test")
 
 
-def _name(job: Job) -> str:
+def _name(job: "Job") -> str:
     settings = [f"{path}={_value(value)}" for path, value in job.point.items()]
     return escape(" ".join([*settings, f"seed={job.config.seed}"]))
 

@@ -78,6 +78,7 @@ class Drawn:
 
 SOURCES = ("digits", "mnist", "kaggle", "kaggle_stand_in")
 KAGGLE = ("kaggle", "kaggle_stand_in")  # the evaluation sets that these sources bring have their names
+CLEAN = "_clean"  # ends the name of the part of a set that was not seen before
 
 
 @dataclass

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from digitexp.data.digits import SIDE, Digits
 from digitexp.errors import DataError
-
-CLEAN = "_clean"  # ends the name of the part of a set that was not seen before
+from digitexp.settings import CLEAN
 
 
 def leaked(scored: Digits, seen: Digits, near: bool = False) -> NDArray[np.bool_]:

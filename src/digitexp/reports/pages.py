@@ -15,7 +15,6 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from digitexp.config import nested_yaml
-from digitexp.data.leakage import CLEAN
 from digitexp.evaluation import compare, scores
 from digitexp.evaluation.scores import by_row
 from digitexp.reports import findings, pictures, ranking
@@ -23,6 +22,7 @@ from digitexp.reports.answer import answer, images
 from digitexp.reports.ranking import Row
 from digitexp.reports.report import Report, name, short, words
 from digitexp.reports.verdicts import Evidence
+from digitexp.settings import CLEAN
 from digitexp.tracking import portable
 from digitexp.tracking.records import RunRecord
 

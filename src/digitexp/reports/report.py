@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitexp.data.leakage import CLEAN
 from digitexp.evaluation import compare, roc, scores
 from digitexp.evaluation.shifts import SHIFTED
 from digitexp.reports import ranking
 from digitexp.reports.ranking import Row, Scored
-from digitexp.settings import KAGGLE
+from digitexp.settings import CLEAN, KAGGLE
 from digitexp.tracking.records import RunRecord, SweepRecord
 
 # In the order in which they are shown, each with the part of it that was not trained on.
