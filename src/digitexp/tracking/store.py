@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def _alone(file: Path) -> Iterator[None]:
     mark = file.with_suffix(".creating")
     deadline = time.monotonic() + CREATING
     creator = False
-    while not creator and (mark.exists() or not file.exists()):
+    while not creator and (not file.exists() or mark.exists()):  # in this order: the mark stands before the file does
         try:
             mark.touch(exist_ok=False)
         except FileExistsError:
@@ -116,9 +116,11 @@ def open_store(uri: str | None) -> Store:
             beside.mkdir(parents=True, exist_ok=True)
         from mlflow import MlflowClient
 
-        client = patience.Patient(MlflowClient(resolved, resolved))
-        with _alone(Path(resolved.removeprefix("sqlite:///"))) if beside else client.at_once():
-            client.search_experiments(max_results=1)  # the first question creates the tables, or fails
+        # the tables are created by the client or by its first question, as the version of MLflow has it
+        with _alone(Path(resolved.removeprefix("sqlite:///"))) if beside else nullcontext():
+            client = patience.Patient(MlflowClient(resolved, resolved))
+            with nullcontext() if beside else client.at_once():
+                client.search_experiments(max_results=1)
     except Exception as error:  # MLflow, SQLAlchemy, the file system: each has its own
         reason = str(error).strip().splitlines()[0]
         sentence = TrackingError(f"tracking.uri={resolved}: the store cannot be opened: {reason}")
