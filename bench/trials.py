@@ -92,6 +92,7 @@ def measure(folder: Path, count: int) -> dict[str, Any]:
         "cpu_ms_around_trial_10": round(tenth, 1),
         "cpu_ms_around_the_last": round(last, 1),
         "cpu_ms_more": round(last - tenth, 1),
+        "share_of_a_run_of_two_seconds": round(median(cost) / (2000 + median(cost)), 4),
         "of_it_by_the_oracle": round(median(oracles[-WINDOW:]) - median(oracles[10 : 10 + WINDOW]), 1),
         "memory_mib": {str(at): round(memory[at - 1]) for at in (1, 10, 100, 250, 500, 750, count) if at <= count},
         "memory_mib_more": round(growth, 1),
