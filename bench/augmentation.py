@@ -11,32 +11,26 @@ Writes bench/results/augmentation.json. Ends with code 1 when the arms did not d
 """
 
 import argparse
-import json
 import os
-import platform
-import subprocess
 import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
-from statistics import median
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
+from measuring import about, spread, write
 
 from digitexp.compose import compose
 from digitexp.data.augmentation import STREAM, augment
 from digitexp.data.sets import load
 from digitexp.training.train import train
 
-RESULT = Path(__file__).parent / "results" / "augmentation.json"
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "opencv-python-headless")
 BATCH = 128
 COUNT = 64 * BATCH  # images of one measurement
 PRESET = "training.augmentation.preset=rotate_zoom_shift"
@@ -59,11 +53,10 @@ def main() -> int:
     throughput = measure_throughput(arms, images, arguments.rounds)
     training = measure_training([*data, f"data.limit={arguments.images}", f"training.batch_size={BATCH}"], arguments.epochs)
     report = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "machine": machine(), "images": COUNT,
-        "same_work": same, "goals": GOALS, "throughput": throughput, "training": training,
+        **about(*PACKAGES), "images": COUNT, "same_work": same,
+        "goals": GOALS, "throughput": throughput, "training": training,
     }  # fmt: skip
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(report, indent=1) + "\n")
+    write("augmentation.json", report)
     show(report)
     return 0 if all(same.values()) else 1
 
@@ -196,24 +189,6 @@ def measure_training(overrides: list[str], epochs: int) -> dict[str, Any]:
         "slower_by_factor": spread([after[0] / before[0] for before, after in both]),
         "in_processor_seconds": spread([after[1] / before[1] for before, after in both]),
     }
-
-
-def spread(values: list[float]) -> dict[str, Any]:
-    rounded = [float(f"{value:.4g}") for value in (median(values), min(values), max(values))]
-    return {"median": rounded[0], "range": rounded[1:], "n": len(values)}
-
-
-def commit() -> str:
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
-
-
-def machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    packages = ("tensorflow", "keras", "numpy", "scipy", "opencv-python-headless")
-    return {"cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), "load": os.getloadavg()[0],
-            "python": platform.python_version(), "versions": {name: version(name) for name in packages}}  # fmt: skip
 
 
 def show(report: dict[str, Any]) -> None:

@@ -14,21 +14,18 @@ same work: the same steps, the same images, a mean accuracy within 0.2 points.
 import argparse
 import json
 import os
-import platform
-import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-RESULT = Path(__file__).parent / "results" / "lanes.json"
+from measuring import about, fresh, spread, write
+
+PACKAGES = ("tensorflow", "keras", "keras-tuner", "optuna", "numpy", "scikit-learn")
 BATCH = 128
 Trained = tuple[float, list[Any], int]  # when it was finished, predicted labels of each network, steps of each
 TOLERANCE = 0.002  # of the mean accuracy on the test set
@@ -57,7 +54,8 @@ def main() -> int:
     pairs = [arm for other in OTHERS for lanes in LANES for arm in (("lanes", lanes), (other, 8))]
     for _ in range(arguments.rounds):
         for name, networks in [*pairs, *(("lanes", lanes) for lanes in ALONE)]:
-            runs.append(fresh(name, networks, arguments))
+            own = ["--epochs", str(arguments.epochs), "--arm", name, str(networks)]
+            runs.append(fresh(__file__, [arguments.mnist, *own]))
             print(
                 "{arm:8} {networks:3} networks  whole {whole:6.2f} s  steady {steady:6.2f} model-epochs/s".format(
                     **runs[-1]
@@ -65,17 +63,9 @@ def main() -> int:
                 flush=True,
             )
     report = summarise(runs, arguments.epochs)
-    RESULT.write_text(json.dumps(report, indent=1) + "\n")
+    write("lanes.json", report)
     show(report)
     return 0 if report["same_work"] else 1
-
-
-def fresh(name: str, networks: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    command = [sys.executable, __file__, arguments.mnist, "--epochs", str(arguments.epochs), "--arm", name, str(networks)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"arm {name} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def run_arm(name: str, networks: int, mnist: str, epochs: int) -> dict[str, Any]:
@@ -296,7 +286,7 @@ def summarise(runs: list[dict[str, Any]], epochs: int) -> dict[str, Any]:
     eight = [run for run in runs if run["networks"] == 8]
     reference = median(run["accuracy"] for run in eight if run["arm"] == "lanes")
     return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine(), "epochs": epochs, "batch_size": BATCH,
+        **about(*PACKAGES), "epochs": epochs, "batch_size": BATCH,
         "same_work": len({(run["images"], run["steps"]) for run in runs}) == 1
         and all(abs(run["accuracy"] - reference) <= TOLERANCE for run in eight),
         "arms": {name: spread_of(of_arm) for name, of_arm in arms.items()},
@@ -317,18 +307,6 @@ def spread_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
     if runs[0]["matmul"]:
         rates["share_of_matmul"] = [run["steady"] * run["gflop_per_epoch"] / run["matmul"] for run in runs]
     return {name: spread(values) for name, values in rates.items()}
-
-
-def spread(values: list[float]) -> dict[str, Any]:
-    return {"median": round(median(values), 4), "range": [round(min(values), 4), round(max(values), 4)], "n": len(values)}
-
-
-def machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    packages = ("tensorflow", "keras", "keras-tuner", "optuna", "numpy", "scikit-learn")
-    return {"cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), "load": os.getloadavg()[0],
-            "python": platform.python_version(), "versions": {name: version(name) for name in packages}}  # fmt: skip
 
 
 def show(report: dict[str, Any]) -> None:

@@ -12,8 +12,6 @@ and are not to be committed.
 import argparse
 import csv
 import os
-import platform
-import subprocess
 import sys
 import time
 import warnings
@@ -25,8 +23,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+from measuring import RESULTS, commit, processor
 
-RESULTS = Path(__file__).parent / "results"
 NEAR = 0.5  # intersection over union from which a mark is at a digit's place
 Box = tuple[int, int, int, int]  # x, y, width, height
 
@@ -324,14 +322,9 @@ def measure_confidence(config: Any, network: Any, arguments: argparse.Namespace)
 
 def about(network: Any, seed: int) -> dict[str, Any]:
     """What made a number: seed, network, code, machine, day."""
-    cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.exists() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=RESULTS.parent, capture_output=True, text=True,
-                            check=False).stdout.strip()  # fmt: skip
     name = network.name if network.run else Path(network.name).name
-    return {"seed": seed, "model": name, "model_digest": network.digest, "commit": commit,
-            "cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(),
+    return {"seed": seed, "model": name, "model_digest": network.digest, "commit": commit(),
+            "cpu": processor(), "cores": os.cpu_count(),
             "date": datetime.now(UTC).date().isoformat()}  # fmt: skip
 
 

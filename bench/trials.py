@@ -10,19 +10,17 @@ trial 10 and at the end, resident memory along the way, and the seconds that ran
 import argparse
 import json
 import os
-import platform
-import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from measuring import about, write
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-RESULT = Path(__file__).parent / "results" / "trials.json"
 WINDOW = 20  # trials whose median stands for one
 ALLOWED = 25.0  # ms that the last trial may cost more than the tenth
 GROWTH = 50.0  # MiB that memory may grow from trial 100 to the last
@@ -35,8 +33,7 @@ def main() -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with TemporaryDirectory() as folder:
         report = measure(Path(folder), count)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(report, indent=1) + "\n")
+    write("trials.json", report)
     print(json.dumps(report, indent=1))
     return 0 if report["passed"] else 1
 
@@ -81,12 +78,7 @@ def measure(folder: Path, count: int) -> dict[str, Any]:
     tenth, last = median(cost[10 : 10 + WINDOW]), median(cost[-WINDOW:])
     growth = memory[-1] - memory[min(100, count // 2)]
     return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-        ).stdout.strip(),
-        "machine": {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "load": os.getloadavg()[0],
-                    "cpu": cpu()},
+        **about("keras-tuner", "mlflow", "hydra-core"),
         "trials": len(outcome.rows),
         "trained": outcome.trained,
         "cpu_ms_around_trial_10": round(tenth, 1),
@@ -111,14 +103,6 @@ def timed(function: Any, spent: list[float]) -> Any:
             spent.append(time.process_time() - began)
 
     return call
-
-
-def cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":
