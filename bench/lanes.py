@@ -1,6 +1,6 @@
 """Lanes against what trains networks one by one: 784-50-50-10 on 60,000 images of MNIST, batches of 128, Adam.
 
-    pip install optuna
+    pip install optuna tensorboard
     python bench/lanes.py path/to/mnist.npz
 
 Every arm runs in a fresh process, and before each other arm the lanes run again: A B A C A D. Networks differ in their
