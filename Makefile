@@ -24,7 +24,7 @@ test: setup
 
 # What takes too long for every day: kills, fuzz, scale.
 soak: setup
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python bench/soak.py
 
 # The same exact versions for all three Pythons, by name only.
 lock:

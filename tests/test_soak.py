@@ -66,7 +66,7 @@ def test_a_kill_is_survived(kind, after, folder, undisturbed):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("kind", "after"), moments(number for number in range(len(MOMENTS)) if number not in DAILY))
+@pytest.mark.parametrize(("kind", "after"), moments(range(len(MOMENTS))))
 def test_every_kill_is_survived(kind, after, folder, undisturbed):
     survive(kind, after, folder, undisturbed)
 
