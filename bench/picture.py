@@ -27,9 +27,9 @@ def draw() -> None:
     for row, (name, rate) in enumerate(rates.items()):
         own = name.startswith("digitexp")
         axes.barh(row, rate["median"], color=BLUE if own else GREY, height=0.7)
-        axes.text(max(rate["median"], rate["range"][1]), row, f"  {rate['median']:.2g}", va="center")
+        axes.text(max(rate["median"], rate["range"][1]), row, f"  {rate['median']:#.2g}", va="center")
         axes.plot(rate["range"], [row, row], color="black", linewidth=1)
-    axes.set(yticks=range(len(rates)), yticklabels=rates, xlabel="60,000 images, 784-50-50-10, two cores; median and range")
+    axes.set(yticks=range(len(rates)), yticklabels=rates, xlabel="median and range; 60,000 images, two cores")
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.grid(axis="x")
