@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -70,8 +71,10 @@ def roc_figure(sets: Mapping[str, Told], title: str, of: str = "digit") -> Figur
     For each line by name, of a digit or what else, the shares found at these `(n,)` and the area under the curve; "mean"
     is drawn heavier. What the axis leaves out at the left is nearer to no false alarm than one image.
     """
-    lines_of_legend = max((len(lines) for _, lines in sets.values()), default=0) if of != "digit" else 0
-    figure = empty(title, PAGE * max(len(sets), 1), 4.2 + 0.2 * lines_of_legend)
+    columns = 3 if of == "digit" else 1  # of the legend: digits are short, and each panel has its own areas
+    rows = -(-max((len(lines) for _, lines in sets.values()), default=0) // columns)
+    figure = empty(title, PAGE * max(len(sets), 1), 4.2 + 0.2 * rows)
+    legend: dict[str, Any] = {"title": f"{of}, area (AUC)", "frameon": False, "fontsize": 9, "title_fontsize": 9}
     panels = figure.subplots(1, max(len(sets), 1), squeeze=False).flat
     for axes, (name, (alarms, lines)) in zip(panels, sets.items(), strict=False):
         for place, (label, (found, area)) in enumerate(lines.items()):
@@ -85,9 +88,9 @@ def roc_figure(sets: Mapping[str, Told], title: str, of: str = "digit") -> Figur
         axes.set(xlabel="share of the others that are taken for it", ylabel="share that is found")
         axes.grid()
         if of == "digit" and lines:
-            axes.legend(loc="lower right", title="digit, area (AUC)", fontsize=8, title_fontsize=8)
-    if lines_of_legend:
-        figure.legend(loc="outside lower center", title=f"{of}, area (AUC)", frameon=False, fontsize=9, title_fontsize=9)
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=columns, **legend)
+    if of != "digit" and rows:
+        figure.legend(loc="outside lower center", **legend)
     return figure
 
 
