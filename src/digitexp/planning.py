@@ -56,6 +56,7 @@ class Plan:
     parameters: Sequence[Parameter]
     points: Sequence[Point] | None
     starts: Mapping[str, Path] = field(default_factory=dict)  # the files of networks that training begins with
+    _known: dict[tuple[int, str], list[Job]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def trials(self) -> int:
@@ -72,7 +73,13 @@ class Plan:
         return self.trials * self.config.search.repeats
 
     def jobs(self, trial: int, point: Point) -> list[Job]:
-        """The runs of one trial, one for each seed."""
+        """The runs of one trial, one for each seed; worked out once, as a sweep asks for them several times."""
+        key = trial, repr(point)
+        if key not in self._known:
+            self._known[key] = self._jobs(trial, point)
+        return list(self._known[key])
+
+    def _jobs(self, trial: int, point: Point) -> list[Job]:
         seeds = range(self.config.seed, self.config.seed + self.config.search.repeats)
         configs = [resolve(located(change(self.config, dict(point) | {"seed": seed}), self.starts)) for seed in seeds]
         return [self._job(trial, point, config) for config in configs]

@@ -15,13 +15,18 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def areas(labels: Labels, probabilities: Floats) -> NDArray[np.float64]:
-    """The area under the curve of each class `(classes,)`; NaN where no image is of the class, or every one is."""
-    from sklearn.metrics import roc_auc_score
+    """The area under the curve of each class `(classes,)`; NaN where no image is of the class, or every one is.
 
-    found = np.full(probabilities.shape[1], np.nan)
-    for digit in _told(labels, probabilities):
-        found[digit] = roc_auc_score(labels == digit, probabilities[:, digit])
-    return found
+    By ranks, all classes at once: the area is the share of pairs of an own image and another in which the own one is
+    above, ties half (Mann and Whitney 1947).
+    """
+    from scipy.stats import rankdata
+
+    own = labels[:, None] == np.arange(probabilities.shape[1])
+    count = own.sum(axis=0)
+    above = np.sum(rankdata(probabilities, axis=0), axis=0, where=own) - count * (count + 1) / 2
+    pairs = count * (len(labels) - count)
+    return np.divide(above, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
 
 
 def mean_area(labels: Labels, probabilities: Floats) -> float | None:
