@@ -106,9 +106,17 @@ def test_it_opens_on_the_training_runs_of_the_sweep_best_first(page):
 
 
 def test_columns_are_the_varied_setting_and_the_scores_whole_and_in_order(page):
-    headers = page.locator(".ag-header-cell").evaluate_all("cells => cells.map(cell => cell.getAttribute('col-id'))")
-    ours = [header for header in headers if header.startswith(("params", "metrics"))]
-    assert ours[:4] == [f"params.`{UNITS}`", "params.`seed`", "metrics.`val/accuracy`", "metrics.`test/accuracy`"]
+    first = [f"params.`{UNITS}`", "params.`seed`", "metrics.`val/accuracy`", "metrics.`test/accuracy`"]
+    # From left to right, once the grid has put them in the order of the view: the rows may be there before.
+    page.wait_for_function(
+        """first => {
+            const left = cell => cell.getBoundingClientRect().left
+            const cells = [...document.querySelectorAll(".ag-header-cell")].sort((a, b) => left(a) - left(b))
+            const names = cells.map(cell => cell.getAttribute("col-id")).filter(name => /^(params|metrics)/.test(name))
+            return names.slice(0, first.length).join() === first.join()
+        }""",
+        arg=first,
+    )
     cut = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.innerText)"
     assert page.locator(".ag-row a").evaluate_all(cut) == []
 
