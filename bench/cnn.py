@@ -20,10 +20,11 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from measuring import about, fresh, spread, write
+from measuring import about, fresh, product_rate, spread, write
 
 PACKAGES = ("tensorflow", "keras", "torch", "numpy")
 BATCH = 128
+SIDE = 2048  # of the matrices whose product the arithmetic is set beside
 TOLERANCE = 0.002  # of the accuracy on the test set
 OTHERS = {"fit": "Keras' fit in float32", "torch": "PyTorch in float32"}
 
@@ -125,8 +126,8 @@ def torch_arm(config: Any, sets: Any, ticks: list[float]) -> tuple[float, Any, i
     model.eval()
     with torch.no_grad():
         parts = [model(floats(part)).argmax(1).numpy() for part in torch.from_numpy(sets["test"].images).split(1000)]
-    matrix = torch.randn(2048, 2048)
-    return started, np.concatenate(parts), steps, rate(lambda: matrix @ matrix)
+    matrix = torch.randn(SIDE, SIDE)
+    return started, np.concatenate(parts), steps, product_rate(lambda: matrix @ matrix, SIDE)
 
 
 def tick(ticks: list[float]) -> bool:
@@ -137,18 +138,8 @@ def tick(ticks: list[float]) -> bool:
 def tensorflow_product() -> float:
     import tensorflow as tf
 
-    matrix = tf.random.normal((2048, 2048))
-    return rate(lambda: tf.matmul(matrix, matrix).numpy())
-
-
-def rate(product: Any) -> float:
-    """GFLOP/s of a product of two 2048 x 2048 matrices, the median of seven."""
-    seconds = []
-    for _ in range(8):
-        started = time.perf_counter()
-        product()
-        seconds.append(time.perf_counter() - started)
-    return 2 * 2048**3 / median(seconds[1:]) / 1e9
+    matrix = tf.random.normal((SIDE, SIDE))
+    return product_rate(lambda: tf.matmul(matrix, matrix).numpy(), SIDE)
 
 
 def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from measuring import about, fresh, spread, write
+from measuring import about, fresh, product_rate, spread, write
 
 PACKAGES = ("tensorflow", "keras", "keras-tuner", "optuna", "numpy", "scikit-learn")
 BATCH = 128
@@ -260,12 +260,8 @@ def matmul_rate(side: int = 2048) -> float:
     """GFLOP/s of a large float32 matrix product, the median of seven."""
     import tensorflow as tf
 
-    matrix, seconds = tf.random.normal((side, side)), []
-    for _ in range(8):
-        started = time.perf_counter()
-        tf.matmul(matrix, matrix).numpy()
-        seconds.append(time.perf_counter() - started)
-    return 2 * side**3 / median(seconds[1:]) / 1e9
+    matrix = tf.random.normal((side, side))
+    return product_rate(lambda: tf.matmul(matrix, matrix).numpy(), side)
 
 
 def summarise(runs: list[dict[str, Any]], epochs: int) -> dict[str, Any]:

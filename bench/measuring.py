@@ -5,7 +5,8 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -39,6 +40,16 @@ def commit() -> str:
 def spread(values: Sequence[float]) -> dict[str, Any]:
     rounded = [float(f"{value:.4g}") for value in (median(values), min(values), max(values))]
     return {"median": rounded[0], "range": rounded[1:], "n": len(values)}
+
+
+def product_rate(multiply: Callable[[], Any], side: int) -> float:
+    """GFLOP/s of `multiply`, a product of two matrices of `side` x `side`: the median of seven, after one that warms up."""
+    seconds = []
+    for _ in range(8):
+        started = time.perf_counter()
+        multiply()
+        seconds.append(time.perf_counter() - started)
+    return 2 * side**3 / median(seconds[1:]) / 1e9
 
 
 def fresh(file: str, arguments: Sequence[str]) -> dict[str, Any]:
