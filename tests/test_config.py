@@ -118,7 +118,7 @@ def test_every_sweep_asks_a_question_and_plans(sweep, configure, mnist):
     text = (CONF / "sweep" / f"{sweep}.yaml").read_text()
     assert sweeps()[sweep].endswith("?")
     extra = [f"data.path={mnist}"] if sweep.startswith(("reported/", "kaggle_")) else []
-    if sweep == "split_optimism":
+    if sweep in ("split_optimism", "fast996_choice"):
         extra = [f"data.path={mnist}", f"data.writers={mnist.with_name('mnist_writers.npz')}"]
     assert re.search(rf"python -m digitexp \+sweep={sweep}({' data.path=FILE.*' if extra else ''})?\n", text)
     spelt = plan(configure(f"+sweep={sweep}", *extra))

@@ -93,6 +93,14 @@ def test_zip_pairs():
     ]
 
 
+def test_zip_says_a_value_as_often_as_it_is_meant():
+    assert spell({"training.epochs": [1, 2, 2], "training.batch_size": [32, 32, 64]}, "zip") == [
+        {"training.epochs": 1, "training.batch_size": 32},
+        {"training.epochs": 2, "training.batch_size": 32},
+        {"training.epochs": 2, "training.batch_size": 64},
+    ]
+
+
 def test_random_search_has_no_list():
     assert spell({"training.epochs": [1, 2]}, "random", objective="val/accuracy") is None
 

@@ -129,7 +129,8 @@ class Data:
         choose(f"{at}.name", self.name, dict.fromkeys(SOURCES))
         _check_source(self.name, self.path, at)
         if self.name == "mnist":
-            require(self.test is None, f"{at}.test", self.test, "null with data=mnist, which has its own test set")
+            require(self.test is None or self.test == 0, f"{at}.test", self.test,
+                    "null with data=mnist, which has its own test set, or 0 to leave that set unread")  # fmt: skip
         elif self.name in KAGGLE:
             require(self.test is not None and 0 <= self.test < 1, f"{at}.test", self.test,
                     "a share from 0 to below 1; with 0 there is no such set")  # fmt: skip
@@ -754,6 +755,8 @@ class Config:
         whole = self.loss in registry.OF_WHOLE_BATCH
         require(not whole or self.training.class_weights == "none", "training.class_weights", self.training.class_weights,
                 f"none with loss={self.loss}, which is no mean over images")  # fmt: skip
+        require(bool(self.data.evaluation_sets), "data.test", self.data.test,
+                "more than 0 where data.validation=0 and nothing is drawn; a run is scored on some images")  # fmt: skip
         objective = self.search.objective
         if objective is None:
             return

@@ -167,7 +167,8 @@ def _parameter(config: Config, path: str, form: Any, earlier: Sequence[Parameter
     when = _conditions(at, form.get("when", {}), earlier)
     keys = set(form) - {"when"}
     if keys == {"values"}:
-        return Parameter(path, plain(hint)[0], _values(at, form["values"], hint), when)
+        values = _values(at, form["values"], hint)
+        return Parameter(path, plain(hint)[0], values if config.search.method == "zip" else _unique(values), when)
     if {"min", "max"} <= keys <= {"min", "max", "step", "log"}:
         return Parameter(path, plain(hint)[0], _range(at, form, hint), when)
     raise SpaceError(f"{at}: found {{{', '.join(map(str, form))}}}; allowed is {_FORMS}.")
@@ -176,11 +177,12 @@ def _parameter(config: Config, path: str, form: Any, earlier: Sequence[Parameter
 def _values(at: str, values: Any, hint: Any) -> tuple[Any, ...]:
     if not isinstance(values, list) or not values:
         raise SpaceError(f"{at}: found {values!r}; a list needs at least one value, as in [0.1, 0.2].")
-    unique: list[Any] = []
-    for value in values:
-        if (converted := _convert(at, value, hint)) not in unique:
-            unique.append(converted)
-    return tuple(unique)
+    return tuple(_convert(at, value, hint) for value in values)
+
+
+def _unique(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Each value once, whether it can be hashed or not; only a zip means something by saying one twice."""
+    return tuple(value for index, value in enumerate(values) if value not in values[:index])
 
 
 def _range(at: str, form: Mapping[str, Any], hint: Any) -> Range:

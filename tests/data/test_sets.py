@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from digitexp.compose import compose
 from digitexp.data.digits import Digits
 from digitexp.data.drawings import PEN_SEED
 from digitexp.data.geometry import normalise
 from digitexp.data.pen import draw
-from digitexp.data.sets import load, size
-from digitexp.errors import DataError
+from digitexp.data.sets import load, size, undivided
+from digitexp.errors import ConfigError, DataError
 from digitexp.settings import Also, Data, Drawn
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -105,6 +106,19 @@ def test_names_are_those_of_the_sets(mnist: Data, validation: float) -> None:
     for data in (mnist, DIGITS):
         asked = replace(data, validation=validation)
         assert asked.evaluation_sets == tuple(name for name in load(asked) if name != "train")
+
+
+def test_the_test_images_of_mnist_stay_unread_while_one_chooses(mnist: Data) -> None:
+    choosing = replace(mnist, validation=0.2, test=0)
+    sets, whole = load(choosing), load(replace(mnist, validation=0.2))
+    assert tuple(sets) == ("train", *choosing.evaluation_sets) == ("train", "val")
+    assert sets["val"].digest() == whole["val"].digest()
+    assert len(undivided(choosing, "mnist")["test"]) == len(whole["test"])
+
+
+def test_refuses_a_run_that_is_scored_on_nothing() -> None:
+    with pytest.raises(ConfigError, match="a run is scored on some images"):
+        compose(["data=mnist", "data.test=0", "data.validation=0", "search.objective=null"])
 
 
 def test_the_same_question_is_answered_from_memory(mnist: Data) -> None:

@@ -40,7 +40,8 @@ def undivided(data: Data, geometry: str) -> dict[str, Digits]:
     """
     known = data.writers is not None and data.sources == ("mnist",)
     alone = replace(data, limit=None, validation=0.0, folds=None, fold=1, split="writer" if known else "stratified",
-                    balance="natural", manual_labels=0, drawn=Drawn(source="none"))  # fmt: skip
+                    balance="natural", manual_labels=0, drawn=Drawn(source="none"),
+                    test=None if data.name == "mnist" else data.test)  # fmt: skip
     sets = dict(_bundled(_request(alone, alone)))
     if known:
         writers = read_writers(Path(data.writers or "").expanduser(), len(sets["test"]), "test")
@@ -151,6 +152,8 @@ def _bundled(request: _Request) -> dict[str, Digits]:
     data = request.data
     pool, own = read(data, data.name)
     scored = {} if own is None else {"test" if data.name == "mnist" else data.name: own}
+    if data.test == 0:
+        scored.pop("test", None)
     if "test" not in scored and data.test != 0:
         pool, test = split(pool, data.test or 0.0, data.split_seed)
         scored = {"test": test, **scored}

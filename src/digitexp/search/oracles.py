@@ -129,7 +129,7 @@ def _declare(space: keras_tuner.HyperParameters, parameter: Parameter) -> None:
         if parameter.type is bool and None not in values:
             space.Boolean(parameter.path)
         else:
-            space.Choice(parameter.path, [_encode(parameter, value) for value in values])
+            space.Choice(parameter.path, list(dict.fromkeys(_encode(parameter, value) for value in values)))
         return
     declare = space.Int if parameter.type is int else space.Float
     cast = int if parameter.type is int and not values.log else float
