@@ -104,10 +104,10 @@ def report(config: Config) -> int:
 
     asked = config.report
     chosen = experiment.audit if asked.audit else experiment.front if asked.readme else experiment.report
-    if asked.compare:
+    if asked.compare or asked.writers:
         from digitexp import reproduction
 
-        chosen = reproduction.pair
+        chosen = reproduction.pair if asked.compare else reproduction.writers
     screen.show_report(chosen(config))
     return DONE
 
@@ -216,6 +216,7 @@ VERBS: dict[str, Callable[[Config], int]] = {
 }  # fmt: skip
 # The setting that a word without "=" after the verb is the value of.
 SUBJECTS = {"reproduce": "reproduce.run", "promote": "promote.model"}
+KINDS = ("audit", "writers")  # of reports, besides that of a sweep
 
 
 def _show_plan(config: Config, question: str) -> "Plan":
@@ -250,7 +251,9 @@ def _verb(words: list[str]) -> str:
 
 
 def _subject(verb: str, words: list[str]) -> list[str]:
-    """`reproduce RUN` as `reproduce reproduce.run=RUN`."""
+    """`reproduce RUN` as `reproduce reproduce.run=RUN`, `report audit` as `report report.audit=true`."""
+    if verb == "report" and words and words[0] in KINDS:
+        return [f"report.{words[0]}=true", *words[1:]]
     if verb in SUBJECTS and words and "=" not in words[0] and words[0][0] not in "-+~":
         return [f"{SUBJECTS[verb]}={compose.typed(words[0])}", *words[1:]]
     return words

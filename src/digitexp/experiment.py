@@ -113,11 +113,7 @@ def report(config: Config) -> Reported:
         file = Path(config.report.runs)
         sweep = portable.read(file, config.search.name, f"report.runs={file}")
     else:
-        if not stores.exists(config.tracking.uri):
-            asked = config.search.name or "NAME"
-            raise TrackingError(f"report: there is no store at {stores.resolve(config.tracking.uri)} yet; type digitexp "
-                                f"+sweep={asked} first, or report.runs=FILE to report from a runs.csv.")  # fmt: skip
-        store = open_store(config.tracking.uri)
+        store = open_recorded(config)
         sweep = reader.sweep(store, config.search.name, _question(config))
     gathered = reports.gather(sweep)
     models = [file.stem for file in sorted((CONF / "model").glob("*.yaml"))]
@@ -127,6 +123,15 @@ def report(config: Config) -> Reported:
     if store:
         recorder.log_report(store, sweep.parent, files)
     return Reported(answer.answer(gathered), files, sweep.note)
+
+
+def open_recorded(config: Config) -> Store:
+    """The store that a report is made from; opening one that is not there would make it. Raises TrackingError."""
+    if not stores.exists(config.tracking.uri):
+        asked = config.search.name or "NAME"
+        raise TrackingError(f"report: there is no store at {stores.resolve(config.tracking.uri)} yet; type digitexp "
+                            f"+sweep={asked} first, or report.runs=FILE to report from a runs.csv.")  # fmt: skip
+    return open_store(config.tracking.uri)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Recorded runs again: one trained anew and held against what it gave, two set side by side image by image."""
+"""Recorded runs again: one trained anew, two set side by side image by image, a sweep by who wrote what it was scored on."""
 
 import math
 import platform
@@ -12,13 +12,15 @@ from typing import Any
 from digitexp import planning
 from digitexp.compose import compose
 from digitexp.config import CONF, NEUTRAL, change, flatten
-from digitexp.data import sets
-from digitexp.errors import ConfigError, DigitexpError, TrackingError
+from digitexp.data import drawings, sets
+from digitexp.errors import ConfigError, DataError, DigitexpError, TrackingError
 from digitexp.evaluation import compare, counts
 from digitexp.evaluation.compare import Interval
 from digitexp.evaluation.counts import Count
-from digitexp.experiment import Reported
+from digitexp.experiment import Reported, open_recorded
 from digitexp.reports import pair as pairs
+from digitexp.reports import report as reports
+from digitexp.reports import writers as written
 from digitexp.results import Failure, Result
 from digitexp.settings import SCRATCH, Config
 from digitexp.signature import PATHS, signature
@@ -127,6 +129,28 @@ def pair(config: Config) -> Reported:
     pictures, note = _pictures(a, config)
     folder = Path(config.report.folder, pairs.FOLDER, f"{a.signature[:8]}-{b.signature[:8]}")
     return Reported(pairs.answer(a, b), pairs.write(a, b, pictures, note, folder), note)
+
+
+def writers(config: Config) -> Reported:
+    """Who gains from drawings that are trained on, in a recorded sweep over them; into its folder. Needs no TensorFlow.
+
+    The drawings must be those of the runs. Raises TrackingError for a sweep that is not recorded, DataError for one that
+    cannot tell.
+    """
+    store = open_recorded(config)
+    sweep = reader.sweep(store, config.search.name)
+    gathered = reports.gather(sweep)
+    data = configured(max(sweep.runs, key=lambda run: int(run.settings["data.manual_labels"])), config).data
+    if data.drawn.source == "none":
+        raise DataError(f"report.writers=true: {sweep.name} knows no drawings; type digitexp +sweep=manual_labels first.")
+    hands = drawings.writers(data.drawn, data.classes)
+    free, scored = drawings.division(data.drawn, data.classes, len(hands))
+    was = {run.digests.get("drawn") for run in sweep.runs if not run.failure}
+    if scored and was != {sets.load(data)["drawn"].digest()}:
+        raise DataError(f"report.writers=true: the drawings are not those on which {sweep.name} was scored any more.")
+    found = written.by_writer(gathered, hands[len(hands) - scored :], hands[:free])
+    folder = Path(config.report.folder, sweep.name, written.FOLDER)
+    return Reported(written.answer(found), written.write(found, folder), sweep.note)
 
 
 def _pictures(run: RunRecord, config: Config) -> tuple[dict[str, Any], str]:

@@ -642,6 +642,7 @@ class Report:
     folder: str = MISSING
     runs: Optional[str] = MISSING
     audit: bool = MISSING
+    writers: bool = MISSING
     compare: list[str] = MISSING
     readme: Optional[str] = MISSING
 

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from digitexp.evaluation.compare import Interval, bootstrap, holm, interval, mcnemar, paired, top_group, wilson
+from digitexp.evaluation.compare import (
+    Interval,
+    bootstrap,
+    difference,
+    gains_apart,
+    holm,
+    interval,
+    mcnemar,
+    paired,
+    top_group,
+    wilson,
+)
 
 
 def hits(images, *shape):
@@ -189,6 +200,39 @@ class TestPaired:
     def test_different_seeds_or_images_are_refused(self):
         with pytest.raises(ValueError, match=r"found 2 x 5 and 3 x 5 \(seeds x images\)"):
             paired(np.ones((2, 5), dtype=bool), np.ones((3, 5), dtype=bool))
+
+
+class TestGainsApart:
+    def test_of_one_seed_it_is_welch_on_the_gains(self):
+        rng = np.random.default_rng(0)
+        after, before, late, early = (rng.random(n) < share for n, share in ((300, 0.9), (300, 0.6), (90, 0.8), (90, 0.7)))
+        found = gains_apart(([after], [before]), ([late], [early]))
+        gains = [one.astype(float) - other for one, other in ((after, before), (late, early))]
+        expected = stats.ttest_ind(*gains, equal_var=False)
+        assert found.share == pytest.approx(gains[0].mean() - gains[1].mean())
+        assert tuple(found.interval) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+
+    def test_others_who_gain_nothing_add_no_doubt(self):
+        rng = np.random.default_rng(1)
+        own = tuple([rng.random(200) < share for _ in range(3)] for share in (0.8, 0.7))
+        still = [rng.random(50) < 0.9] * 3
+        assert gains_apart(own, (still, still)).interval == pytest.approx(difference(*own))
+
+    def test_nothing_changes_anywhere(self):
+        still = [np.ones(50, bool)] * 3
+        assert gains_apart((still, still), (still, still)) == (0.0, (-1 / 50, 1 / 50))
+
+    def test_covers_the_truth_as_often_as_it_says(self):
+        rng = np.random.default_rng(2)
+        covered = 0
+        for _ in range(300):
+            own, other = (
+                tuple(list(rng.random((4, n)) < np.clip(share + rng.normal(0, 0.02, (4, 1)), 0, 1)) for share in shares)
+                for n, shares in ((200, (0.8, 0.6)), (300, (0.7, 0.6)))
+            )
+            low, high = gains_apart(own, other).interval
+            covered += low <= 0.1 <= high
+        assert covered / 300 >= 0.92
 
 
 class TestHolm:

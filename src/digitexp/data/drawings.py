@@ -18,6 +18,7 @@ from digitexp.errors import DataError, nearest
 from digitexp.settings import Drawn
 
 PEN_SEED = 3
+ONE_HAND = "the writer of the drawings"
 PNG = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")  # how every PNG begins and ends
 
 
@@ -46,7 +47,7 @@ def digests(drawn: Drawn) -> dict[str, str]:
         return {name: hashlib.sha256(_bytes(file)).hexdigest() for name, file in zip(names, files(drawn), strict=True)}
     digest = hashlib.sha256()
     if drawn.source == "store":
-        for role, label, png in _rasters(drawn):
+        for role, label, png, _ in _rasters(drawn):
             digest.update(f"{role}\0{label}\0{len(png)}\0".encode() + png)
         return {"drawn store": digest.hexdigest()}
     if drawn.source != "folder":
@@ -75,8 +76,15 @@ def division(drawn: Drawn, classes: Sequence[str], found: int) -> tuple[int, int
     if drawn.source != "store":
         scored = min(drawn.holdout, found)
         return found - scored, scored
-    to_score = sum(role == "score" for role, _, _ in _stored(drawn, classes))
+    to_score = sum(role == "score" for role, *_ in _stored(drawn, classes))
     return found - to_score, min(drawn.holdout, to_score)
+
+
+def writers(drawn: Drawn, classes: Sequence[str]) -> list[str]:
+    """Who drew each drawing, in the order of `read`. Only a store knows names; else it is one hand. Raises DataError."""
+    if drawn.source == "store":
+        return [writer for *_, writer in _stored(drawn, classes)]
+    return [ONE_HAND] * count(drawn, classes)
 
 
 def notes(drawn: Drawn, classes: Sequence[str]) -> list[str]:
@@ -184,13 +192,13 @@ def _read_folder(drawn: Drawn, classes: Sequence[str]) -> tuple[list[NDArray[np.
 def _read_store(drawn: Drawn, classes: Sequence[str]) -> tuple[list[NDArray[np.uint8]], NDArray[np.int64]]:
     index = {name: label for label, name in enumerate(classes)}
     found = _stored(drawn, classes)
-    return [decode(png) for _, _, png in found], np.array([index[label] for _, label, _ in found], np.int64)
+    return [decode(png) for _, _, png, _ in found], np.array([index[label] for _, label, *_ in found], np.int64)
 
 
-def _stored(drawn: Drawn, classes: Sequence[str]) -> list[tuple[str, str, bytes]]:
-    """Role, label and PNG of the drawings of a store whose label is a class. Raises DataError when there are none."""
+def _stored(drawn: Drawn, classes: Sequence[str]) -> list[tuple[str, str, bytes, str]]:
+    """Role, label, PNG and writer of a store's drawings whose label is a class. Raises DataError when there are none."""
     found = [row for row in _rasters(drawn) if row[1] in classes]
-    if not any(role == "train" for role, _, _ in found) and drawn.recognised_by is not None:
+    if not any(role == "train" for role, *_ in found) and drawn.recognised_by is not None:
         with DrawingStore(_file("store", drawn.store), create=False) as store:
             names = store.recognisers()
         told = f"its drawings to train on were recognised by {', '.join(names)}" if names else "it has none to train on"
@@ -199,13 +207,13 @@ def _stored(drawn: Drawn, classes: Sequence[str]) -> list[tuple[str, str, bytes]
     if not found:
         where = f"data.drawn.store={drawn.store}"
         raise DataError(f"{where}: found no drawing with a label; type digitexp draw to make some.")
-    if drawn.holdout and not any(role == "score" for role, _, _ in found):
+    if drawn.holdout and not any(role == "score" for role, *_ in found):
         raise DataError(f"data.drawn.store={drawn.store}: found no drawing to score; draw some in a sitting of "
                         "draw.role=score, or type data.drawn.holdout=0 to score none.")  # fmt: skip
     return found
 
 
-def _rasters(drawn: Drawn) -> list[tuple[str, str, bytes]]:
+def _rasters(drawn: Drawn) -> list[tuple[str, str, bytes, str]]:
     with DrawingStore(_file("store", drawn.store), create=False) as store:
         return store.rasters(drawn.recognised_by)
 

@@ -220,14 +220,14 @@ class DrawingStore:
                 (name, name),
             ).fetchall()
 
-    def rasters(self, recognised_by: str | None = None) -> list[tuple[str, str, bytes]]:
-        """Role, label and PNG of every drawing with a label: first those to train on, then those to score, as drawn.
+    def rasters(self, recognised_by: str | None = None) -> list[tuple[str, str, bytes, str]]:
+        """Role, label, PNG and writer of every drawing with a label: first those to train on, then those to score, as drawn.
 
         With `recognised_by`, a network's name or digest, of those to train on only the ones that it misread.
         """
         with self._transaction() as database:
             return database.execute(
-                "SELECT role, label, raster FROM drawings JOIN sittings ON sittings.id = sitting "
+                "SELECT role, label, raster, writer FROM drawings JOIN sittings ON sittings.id = sitting "
                 "WHERE label IS NOT NULL AND (? IS NULL OR role = 'score' OR EXISTS (SELECT * FROM predictions "
                 "WHERE drawing = number AND class != label AND ? IN (model, digest))) ORDER BY role = 'score', number",
                 (recognised_by, recognised_by),

@@ -198,5 +198,6 @@ def values_figure(
         axes.set_xticks(x, [f"{value:g}" for value in values])
     axes.set(xlabel=path, ylabel=metric)
     axes.grid(axis="y")
-    figure.legend(loc="outside lower center", ncols=min(len(lines), 3), frameon=False)
+    columns = 60 // (max(map(len, lines)) + 7)  # letters across the page, and a name with its mark
+    figure.legend(loc="outside lower center", ncols=max(1, min(len(lines), 3, columns)), frameon=False)
     return figure

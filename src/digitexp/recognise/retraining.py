@@ -147,7 +147,7 @@ class Retraining:
         drawn = replace(config.data.drawn, source="store", images=None, labels=None, holdout=0,
                         store=str(self.desk.store.file), recognised_by=network.name if only_misread else None)  # fmt: skip
         free, _ = drawings.division(drawn, self.desk.classes, drawings.count(drawn, self.desk.classes))
-        scored = sum(role == "score" for role, _, _ in self.desk.store.rasters())
+        scored = sum(role == "score" for role, *_ in self.desk.store.rasters())
         if not free:
             raise DataError("retraining: found no drawing to train on; label some in a sitting to train on.")
         mine: dict[str, Any] = {
