@@ -97,6 +97,7 @@ class Sweep:
         self._anywhere: dict[str, Recorded] = {}
         self._elsewhere = elsewhere
         self._reached: dict[str, int] = {}  # the epoch up to which a run was trained in this invocation, by its whole
+        self._hits: dict[str, Mapping[str, np.ndarray]] = {}  # of what was trained in this invocation: read back, they cost
         self._looked = 0.0
         self._spent: list[Spent] = []
         self._look()
@@ -235,6 +236,7 @@ class Sweep:
         elif finished:
             self._estimated += planning.expected_seconds([job], self._planned)[0] / self.plan.config.execution.workers
             self._remember(finished)
+            self._hits[job.signature] = {name: told.hits for name, told in outcome.predictions.items()}
             self._reached[job.whole] = job.config.training.last
             self.trained += 1
             if outcome.network:
@@ -270,7 +272,7 @@ class Sweep:
 
     def _record(self, job: Job, result: Result, about: Mapping[str, str], started: str = "") -> None:
         run = recorder.begin_run(self.store, self.parent, _child(job), started)
-        recorder.finish_run(self.store, run, result, about)
+        recorder.finish_run(self.store, run, _child(job), result, about)
         self._remember(reader.one(self.store, run))
 
     def _look(self) -> None:
@@ -312,13 +314,23 @@ class Sweep:
         metrics = [run.metrics for run in found]
         if any(run.imported for run in found):
             return Scored(trial.number, trial.point, metrics, {}, images=reader.images(self.store, found[0].id))
-        predicted = [reader.predictions(self.store, run.id) for run in found]
-        hits = {name: [one[name].hits for one in predicted] for name in predicted[0]}
-        together = {
+        each = [self._hits_of(run) for run in found]
+        hits = {name: [of_seed[name] for of_seed in each] for name in each[0]}
+        return Scored(trial.number, trial.point, metrics, hits, together=self._together(found))
+
+    def _hits_of(self, run: Recorded) -> Mapping[str, np.ndarray]:
+        known = self._hits.get(run.signature)
+        return known or {name: told.hits for name, told in reader.predictions(self.store, run.id).items()}
+
+    def _together(self, runs: Sequence[Recorded]) -> dict[str, float]:
+        """The accuracies of the seeds read together, where that is asked for."""
+        if not self.plan.config.evaluation.ensemble or len(runs) < 2:
+            return {}
+        predicted = [reader.predictions(self.store, run.id) for run in runs]
+        return {
             name: scores.together(predicted[0][name].labels, [one[name].probabilities for one in predicted])
-            for name in (predicted[0] if self.plan.config.evaluation.ensemble and len(predicted) > 1 else ())
+            for name in predicted[0]
         }
-        return Scored(trial.number, trial.point, metrics, hits, together=together)
 
     def _draw(self, trials: Sequence["Trial"], rows: Sequence[Row], best: Scored | None) -> None:
         """Table and picture of the sweep; pictures of every run that has none yet, or of the best trial's only."""

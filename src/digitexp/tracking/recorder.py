@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,6 +50,12 @@ class Child:
         settings = [f"{path}={value}" for path, value in self.point.items()]
         return " ".join([*settings, f"seed={self.config.seed}"])
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is logged of the configuration: what is varied too where it changes nothing, and nothing that is null."""
+        decided = present(self.config) | dict(self.point)
+        return {path: value for path, value in decided.items() if value is not None}
+
 
 def begin_sweep(store: Store, config: Config, question: str, text: str, resolved: str) -> str:
     """The parent run of this question, RUNNING: the recorded one when the question was asked before, else a new one."""
@@ -83,7 +89,6 @@ def _refuse_twice(parent: Any) -> None:
 
 def begin_run(store: Store, parent: str, child: Child, started: str = "") -> str:
     """A new child run, RUNNING, with its parameters; `started` is when, where that is not now."""
-    experiment = store.client.get_run(parent).info.experiment_id
     tags = {
         f"{TAG}kind": "run",
         f"{TAG}signature": child.signature,
@@ -94,27 +99,32 @@ def begin_run(store: Store, parent: str, child: Child, started: str = "") -> str
         "mlflow.source.name": "digitexp",
     }
     start = int(datetime.fromisoformat(started).timestamp() * 1000) if started else None
-    created = store.client.create_run(experiment, start, tags | liveness.identity(), child.name)
+    created = store.client.create_run(_experiment(store.client, parent), start, tags | liveness.identity(), child.name)
     run = str(created.info.run_id)
-    decided = present(child.config) | dict(child.point)  # what is varied is shown, also where it changes nothing
-    settings = {path: value for path, value in decided.items() if value is not None}
-    _log(store, run, params=settings, tags=_environment())
+    _log(store, run, params=child.settings, tags=_environment())
     return run
 
 
-def log_epoch(store: Store, run: str, epoch: int, metrics: Mapping[str, float]) -> None:
-    """The measures of one epoch, in one call."""
-    _log(store, run, metrics=[(name, value, epoch) for name, value in metrics.items()])
+@lru_cache(maxsize=8)
+def _experiment(client: Any, run: str) -> str:
+    """The experiment of a run, which stays what it is."""
+    return str(client.get_run(run).info.experiment_id)
+
+
+def log_epochs(store: Store, run: str, epochs: Mapping[int, Mapping[str, float]]) -> None:
+    """The measures of some epochs, in one call."""
+    _log(store, run, metrics=[(name, value, epoch) for epoch in sorted(epochs) for name, value in epochs[epoch].items()])
 
 
 def finish_run(
     store: Store,
     run: str,
+    child: Child,
     result: Result,
     about: Mapping[str, str] | None = None,
     logged: Collection[int] = (),
 ) -> None:
-    """Write all of a result and end its run; of its curves, the epochs that are not `logged` yet.
+    """Write all of a result and end the run of `child`; of its curves, the epochs that are not `logged` yet.
 
     `about` has tags for one that was trained elsewhere, as below.
     """
@@ -133,11 +143,10 @@ def finish_run(
         for step, value in enumerate(values, 1)
         if step not in logged
     ]
-    known = store.client.get_run(run).data.params
-    used = {path: value for path, value in result.used.items() if path not in known}
+    used = {path: value for path, value in result.used.items() if path not in child.settings}
     _log(store, run, params=used, metrics=metrics, tags=about)
     store.client.log_inputs(run, datasets=[
-        DatasetInput(Dataset(name=f"{known['data.name']}-{part}", digest=digest[:36], source_type="local",
+        DatasetInput(Dataset(name=f"{child.config.data.name}-{part}", digest=digest[:36], source_type="local",
                              source=json.dumps({"sha256": digest})), tags=[])
         for part, digest in result.digests.items()
     ])  # fmt: skip

@@ -20,17 +20,19 @@ from digitexp.tracking.recorder import Child
 from digitexp.tracking.store import Store
 
 AGAIN = 5  # seconds after which a server that was away is asked again
+EVERY = 2  # seconds between what is written of a run while it trains; every epoch by itself would cost a short run much
 CHILD = "child.pickle"
 
 
 @dataclass
 class _Open:
-    """A run that is being trained: its id once the store knows it, and the epochs that are not written yet."""
+    """A run that is being trained: its id once the store knows it, the epochs not written yet, and when some were."""
 
     child: Child
     id: str | None = None
     waiting: dict[int, Mapping[str, float]] = field(default_factory=dict)
     logged: set[int] = field(default_factory=set)
+    written: float = 0.0
 
 
 class Recording:
@@ -56,7 +58,8 @@ class Recording:
         run = self._open[signature]
         if epoch not in run.logged:
             run.waiting[epoch] = metrics
-            self._try(lambda: self._send(run))
+            if time.monotonic() >= run.written + EVERY:
+                self._try(lambda: self._send(run))
 
     def end(self, signature: str, outcome: Result | Failure) -> Recorded | None:
         """A run is finished, and known from now on, or has failed."""
@@ -73,21 +76,27 @@ class Recording:
 
     def _send(self, run: _Open) -> str:
         """Begin the run in the store, unless it is, and write the epochs that wait."""
+        identity = self._begin(run)
+        if run.waiting:
+            recorder.log_epochs(self._store, identity, run.waiting)
+            run.logged |= run.waiting.keys()
+            run.waiting.clear()
+        run.written = time.monotonic()
+        return identity
+
+    def _begin(self, run: _Open) -> str:
         if run.id is None:
             run.id = recorder.begin_run(self._store, self._parent, run.child)
             self._heart.runs.add(run.id)
-        for epoch in sorted(run.waiting):
-            recorder.log_epoch(self._store, run.id, epoch, run.waiting[epoch])
-            run.logged.add(epoch)
-            del run.waiting[epoch]
         return run.id
 
     def _finish(self, run: _Open, outcome: Result | Failure) -> None:
-        identity = self._send(run)
         if isinstance(outcome, Failure):
+            identity = self._send(run)
             recorder.fail_run(self._store, identity, outcome)
         else:
-            recorder.finish_run(self._store, identity, outcome, logged=run.logged)
+            identity = self._begin(run)  # what waits is in the curves of the result
+            recorder.finish_run(self._store, identity, run.child, outcome, logged=run.logged)
         self._heart.runs.discard(identity)
 
     def _try(self, write: Callable[[], object]) -> bool:
