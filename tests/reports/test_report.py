@@ -72,6 +72,20 @@ def share(correct, n=200):
     return np.arange(n) < correct
 
 
+def test_where_only_the_images_that_chose_were_scored_nothing_is_checked():
+    alone = [
+        replace(run, metrics={name: value for name, value in run.metrics.items() if not name.startswith("test")},
+                images={"val": 200}, digests={"val": "d"}, labels={"val": run.labels["val"]}, read={"val": run.read["val"]})
+        for run in (run_of(0, 1, share(180)), run_of(1, 1, share(120)))
+    ]  # fmt: skip
+    found = report.gather(sweep_of(alone))
+    assert (found.unchecked, dict(found.checked)) == (True, {})
+    said = answer.answer(found)
+    assert "o0 is the best of the 2 settings: it reads 90.0 % of the 200 val images by which it was chosen" in said
+    assert "How it reads images that did not choose it is not known, since no others were scored" in said
+    assert "by which nothing was chosen" not in said
+
+
 @pytest.mark.slow
 def test_every_file_is_there_and_in_the_store(asked, written):
     folder, given = written

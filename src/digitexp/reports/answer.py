@@ -100,7 +100,9 @@ def _second(report: Report) -> str:
     share = percent(best.scored.mean(f"{part}/accuracy"), count)
     within = f"95 % interval {percent(low, count).removesuffix(' %')} to {percent(high, count)}"
     parts = [seeds(report)] if len(report.finished) > 1 else []
-    if len(report.finished) == 1 or report.sweep.objective:
+    if report.unchecked:
+        start = "How it reads images that did not choose it is not known, since no others were scored"
+    elif len(report.finished) == 1 or report.sweep.objective:
         checked = f", by which nothing was chosen, {_name(report, best)} reads {share} ({within})"
         start = f"On the {images(report, part)}{checked}{_check(report)}"
     else:

@@ -22,9 +22,10 @@ SETS = [f"{part}{end}" for part in ("val", "test", *KAGGLE, "drawn") for end in 
 class Report:
     """A sweep, ranked. P-values are Holm's, by trial; `marked` is the set that the top group is of, None for a loss.
 
-    `evidence` is the set by which nothing was chosen, and on which what is said of the best is checked. `differs` are
-    the p-values that a setting differs from the best on the marked set; `checked`, those that it differs from the winner
-    on the evidence, empty where there is no winner.
+    `evidence` is the set by which nothing was chosen, and on which what is said of the best is checked; where no such set
+    was scored it is the one that chose, and nothing is `checked`. `differs` are the p-values that a setting differs from
+    the best on the marked set; `checked`, those that it differs from the winner on the evidence, empty where there is no
+    winner.
     """
 
     sweep: SweepRecord
@@ -52,6 +53,11 @@ class Report:
     def top(self) -> list[Row]:
         """Those that cannot be told from the best, the best among them; nothing where no test was possible."""
         return [row for row in self.by_evidence if self.differs.get(row.scored.trial, 0) >= compare.ALPHA]
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether nothing was scored but the set by which was chosen."""
+        return (self.sweep.objective or "").split("/")[0] == self.evidence
 
     @property
     def paths(self) -> list[str]:
@@ -123,7 +129,7 @@ def gather(sweep: SweepRecord) -> Report:
     if sweep.objective:
         marked = chosen if sweep.objective.endswith("/accuracy") else None
     differs = dict(zip(_numbers(finished), ranking.against_best(finished, marked), strict=True)) if marked else {}
-    checked = _against_winner(finished, evidence) if sweep.objective else {}
+    checked = _against_winner(finished, evidence) if sweep.objective and evidence != chosen else {}
     paired = all(ranking.paired(finished, part) for part in {evidence, marked or evidence})
     return Report(sweep, rows, sets, marked, evidence, differs, checked, paired)
 
