@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from digitexp import space
@@ -219,8 +218,15 @@ def expected_seconds(jobs: Sequence[Job], spent: Sequence[Spent]) -> tuple[float
 
 
 def _rate(kind: str, spent: Sequence[Spent]) -> float | None:
-    rates = [max(0.0, run.seconds - START_SECONDS) / run.tflop for run in spent if run.kind == kind and run.tflop]
-    return median(rates) if rates else None
+    """Seconds a TFLOP, at which half of the recorded TFLOP were trained: many small runs say little about a large one."""
+    known = sorted((max(0.0, run.seconds - START_SECONDS) / run.tflop, run.tflop)
+                   for run in spent if run.kind == kind and run.tflop)  # fmt: skip
+    half, done = sum(tflop for _, tflop in known) / 2, 0.0
+    for rate, tflop in known:
+        done += tflop
+        if done >= half:
+            return rate
+    return None
 
 
 def as_values(parameter: Parameter) -> list[Any] | str:

@@ -1,0 +1,26 @@
+"""What a plan says of the time that is to come."""
+
+import pytest
+
+from digitexp import planning
+from digitexp.compose import compose
+from digitexp.planning import GUESSED_RATE, START_SECONDS, Spent, expected_seconds, plan
+
+
+@pytest.fixture
+def jobs():
+    return plan(compose(["search.name=asked", "search.space={optimizer.name:[adam,sgd]}"])).listed_jobs()
+
+
+def test_without_a_record_it_is_a_guess(jobs):
+    seconds, known = expected_seconds(jobs, [Spent("cnn", 1.0, 9.0)])
+    tflop = sum(planning.cost(job.config) for job in jobs)
+    assert (seconds, known) == (pytest.approx(len(jobs) * START_SECONDS + tflop * GUESSED_RATE["dense"]), False)
+
+
+def test_many_small_runs_say_little_about_a_large_one(jobs):
+    small = [Spent("dense", 0.001, START_SECONDS + 5.0)] * 100  # 5,000 seconds a TFLOP
+    large = [Spent("dense", 1.0, START_SECONDS + 60.0), Spent("dense", 1.2, START_SECONDS + 96.0)]
+    seconds, known = expected_seconds(jobs, [*small, *large])
+    tflop = sum(planning.cost(job.config) for job in jobs)
+    assert (seconds, known) == (pytest.approx(len(jobs) * START_SECONDS + tflop * 80), True)
