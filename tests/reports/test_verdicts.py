@@ -92,6 +92,7 @@ UNTESTED = {
     "no setting at all": (report_of((300, 340)), replace(claim_of(">"), left="labels of my own"), "no sweep of ours varies it"),
     "drawings of a pen": (report_of((300, 340), **{"data.drawn.source": "synthetic"}), claim_of(">"), "the drawings are a program's"),
     "other data": (report_of((300, 340), **{"data.name": "digits"}), claim_of(">"), "learnt digits, the rule asks for mnist"),
+    "a part of the data": (report_of((300, 340), **{"data.limit": 6000}), claim_of(">"), "learnt 6,000 images (data.limit)"),
     "leakage": (report_of((300, 340), **{"data.allow_leakage": True}), claim_of(">"), "may have been trained on"),
     "what was chosen by it": (report_of((300, 340), objective="drawn/accuracy"), claim_of(">"), "ranked by it"),
 }  # fmt: skip

@@ -121,6 +121,8 @@ def _refusal(report: Report, claim: Claim, rule: Rule) -> str:
         return "images that are scored may have been trained on"
     if settings["data.name"] not in rule.data:
         return f"the networks learnt {settings['data.name']}, the rule asks for {' or '.join(rule.data)}"
+    if settings.get("data.limit"):  # few steps more than few epochs: a network that learnt nothing refutes nothing
+        return f"the networks learnt {settings['data.limit']:,} images (data.limit), a part of {settings['data.name']}"
     if "drawn/accuracy" in (claim.metric, claim.right) and report.sets and "drawn" not in report.sets:
         return "the runs were scored on no drawings"
     if claim.metric.startswith("drawn/") and settings["data.drawn.source"] not in rule.drawings:
