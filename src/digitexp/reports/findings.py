@@ -117,9 +117,16 @@ def _line(report: Report, evidence: Evidence, verdict: Verdict) -> dict[str, Any
         "high": f"{one.interval.high:.10g}" if one else "", "p_holm": f"{one.p:.10g}" if one else "",
         "verdict": verdict.verdict, "why": verdict.why,
         "seeds": report.sweep.repeats, "images": images, "epochs": ours, "epochs_reported": theirs,
+        "geometry": _geometry(report) if "drawn/accuracy" in (verdict.claim.metric, verdict.claim.right) else "",
         "rule": evidence.rule,
         "rule_fixed_before": {None: "unknown", True: "yes", False: "no"}[evidence.fixed_before],
     }  # fmt: skip
+
+
+def _geometry(report: Report) -> str:
+    """How the drawings were brought to 28 x 28, where that is the same in all runs."""
+    found = {str(run.settings.get("data.drawn.geometry", "")) for run in report.sweep.runs}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _means(verdict: Verdict) -> str:

@@ -13,6 +13,7 @@ from digitexp.reports.pages import RUNS, markdown
 from digitexp.settings import Rule
 from digitexp.tracking import portable
 
+GEOMETRY = {"raw": "drawings as drawn", "box": "drawings cropped", "mnist": "drawings in MNIST's geometry"}
 BEGIN, END = "<!-- claims: written by digitexp report report.readme=README.md -->", "<!-- /claims -->"
 
 
@@ -81,6 +82,7 @@ def _line(row: Mapping[str, str], counted: str, page: str) -> str:
     about = [f"{row['seeds']} seeds"]
     if row["epochs_reported"] not in ("", row["epochs"]):
         about.append(f"{row['epochs']} epochs, not {row['epochs_reported']}")
+    about += [GEOMETRY[row["geometry"]]] if row.get("geometry") in GEOMETRY else []
     sweep = f" ({page.split('/')[-2]})" if row["sweep"] == "all" else ""
     ours = ours or row["why"]
     verdict = f"[{row['verdict']}]({page})<br>{'; '.join(about)}"
