@@ -42,7 +42,7 @@ def test_only_the_table_is_written_anew(folder):
     assert text.startswith(f"before\n{front.BEGIN}\n| claim |")
     assert text.endswith(f"{front.END}\nafter\n")
     assert "old" not in text
-    assert "[reproduced](experiments/manual_labels/README.md)<br>5 seeds; 5 epochs, not 200 |" in text
+    assert "[reproduced](experiments/manual_labels/README.md)<br>5 seeds; 5 epochs, not 200; drawings in MNIST's geometry |" in text
     front.write(file, folder, RULE)
     assert file.read_text() == text
 
