@@ -129,20 +129,20 @@ def finish_run(
     `about` has tags for one that was trained elsewhere, as below.
     """
     last = int(result.metrics["epochs"])
-    new = {name: value for name, value in result.metrics.items() if name not in result.curves}
-    metrics = [(name, value, last) for name, value in new.items()]
+    # Curves first, as if each epoch had been written when it ended: a table has its columns in this order.
+    metrics = [
+        (name, value, step)
+        for name, values in result.curves.items()
+        for step, value in enumerate(values, 1)
+        if step not in logged
+    ]
     # Where training went back to the weights of its best epoch, that is its last step.
     metrics += [
         (name, value, last + 1)
         for name, value in result.metrics.items()
         if name in result.curves and value != result.curves[name][-1]
     ]
-    metrics += [
-        (name, value, step)
-        for name, values in result.curves.items()
-        for step, value in enumerate(values, 1)
-        if step not in logged
-    ]
+    metrics += [(name, value, last) for name, value in result.metrics.items() if name not in result.curves]
     used = {path: value for path, value in result.used.items() if path not in child.settings}
     _log(store, run, params=used, metrics=metrics, tags=about)
     store.client.log_inputs(run, datasets=[
