@@ -99,7 +99,7 @@ def ui(config: Config) -> int:
 
 
 def report(config: Config) -> int:
-    """Write the report of a recorded sweep, by default the newest, into experiments/; or an audit, or a comparison."""
+    """Write the report of a recorded sweep, by default the newest; or audit, writers, a comparison."""
     from digitexp import experiment
 
     asked = config.report

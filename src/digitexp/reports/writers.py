@@ -19,7 +19,7 @@ from digitexp.errors import DataError
 from digitexp.evaluation import compare
 from digitexp.evaluation.compare import Gain, Hits, Interval
 from digitexp.reports.pages import PAGE, TEXT, inline, render
-from digitexp.reports.report import Report, name, value
+from digitexp.reports.report import Report
 from digitexp.tracking.records import RunRecord
 
 LABELS = "data.manual_labels"
@@ -173,11 +173,11 @@ def _facts(found: Written) -> dict[str, Any]:
                           "gain": "" if trial == found.trials[0] else f"{gain.share:+.4f}",
                           "reach": "" if trial == found.trials[0]
                           else f"{gain.interval.low:+.4f} to {gain.interval.high:+.4f}"})  # fmt: skip
-        rows.append({"labels": value(found.labels(trial)), "cells": cells})
+        rows.append({"labels": str(found.labels(trial)), "cells": cells})
     return {
         "sweep": found.report.sweep.name, "answer": answer(found), "rows": rows, "seeds": found.report.sweep.repeats,
         "writers": [{"name": writer.name, "n": f"{writer.n:,}", "own": writer.own} for writer in found.writers],
-        "training": name({"training.epochs": runs[0].settings["training.epochs"]}, ["training.epochs"]),
+        "training": f"training.epochs={runs[0].settings['training.epochs']}",
         "alone": others_of(found.writers)[0].name == TEST,
         "data": f"data.drawn.geometry={runs[0].settings['data.drawn.geometry']}",
     }  # fmt: skip
