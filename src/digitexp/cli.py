@@ -1,4 +1,4 @@
-"""The command line: verbs, Hydra's overrides, exit codes. The rooms above do the work, screen.py shows it."""
+"""The command line: verbs, Hydra's overrides, exit codes. The rooms above do the work, screen/ shows it."""
 
 import gc
 import os

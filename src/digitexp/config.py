@@ -1,4 +1,4 @@
-"""What Hydra composed, checked against settings.py, and the few things that are done with settings.
+"""What Hydra composed, checked against settings/, and the few things that are done with settings.
 
 `check(cfg)` turns what Hydra composed into a `Config`; `change(config, {path: value})` gives a copy with other values.
 Both refuse an unknown name, a wrong type or an impossible value with a ConfigError of one sentence.

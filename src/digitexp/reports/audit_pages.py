@@ -11,7 +11,7 @@ from digitexp.figures import effects
 from digitexp.reports import audit as audits
 from digitexp.reports.audit import Audit, Judged, Opinion
 from digitexp.reports.claims import Number, point_text
-from digitexp.reports.pages import PAGE, TEXT, inline, render
+from digitexp.reports.rendering import PAGE, TEXT, inline, render
 from digitexp.settings import Rule
 
 FOLDER = "audit"

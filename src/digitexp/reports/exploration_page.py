@@ -13,7 +13,7 @@ from digitexp import figures
 from digitexp.evaluation.suspicion import Slip
 from digitexp.reports.exploration import Exploration, Part, Place
 from digitexp.reports.exploration_pictures import draw, lines
-from digitexp.reports.pages import inline, render
+from digitexp.reports.rendering import inline, render
 
 PAGE, SUSPICIOUS, COPIES = "index.html", "suspicious.csv", "copies.csv"
 OURS = ("slip-*.png", "suspicious-*.png", "samples-*.png", "classes.png", "means.png", "geometry.png", "writers.png",

@@ -9,7 +9,8 @@ from pathlib import Path
 from digitexp.errors import ConfigError, DataError
 from digitexp.reports import audit as audits
 from digitexp.reports import claims, findings, report, verdicts
-from digitexp.reports.pages import RUNS, markdown
+from digitexp.reports.provenance import RUNS
+from digitexp.reports.rendering import markdown
 from digitexp.settings import Rule
 from digitexp.tracking import portable
 

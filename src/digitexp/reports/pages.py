@@ -1,32 +1,26 @@
 """A report as files: the page, the same as Markdown, the tables and the figures, each written whole or not at all."""
 
-import base64
 import math
-import re
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import jinja2
 import numpy as np
-from markupsafe import Markup, escape
 
-from digitexp.config import nested_yaml
 from digitexp.evaluation import compare, scores
 from digitexp.evaluation.scores import by_row
 from digitexp.reports import findings, pictures, ranking
 from digitexp.reports.answer import answer, images
+from digitexp.reports.provenance import RUNS, best_file, commands, cost, data, varies
 from digitexp.reports.ranking import Row
+from digitexp.reports.rendering import PAGE, TEXT, inline, render
 from digitexp.reports.report import Report, name, short, words
 from digitexp.reports.verdicts import Evidence
 from digitexp.settings import CLEAN
 from digitexp.tracking import portable
-from digitexp.tracking.records import RunRecord
 
-PAGE, TEXT, RESULTS, RUNS, BEST = "index.html", "README.md", "results.csv", "runs.csv", "best.yaml"
+RESULTS, BEST = "results.csv", "best.yaml"
 FIGURES = (
     "ranking.png", "values.png", "accuracy.png", "loss.png", "confusion-best.png", "confusion-worst.png", "roc.png",
     "roc-best.png", "roc-worst.png", *findings.FIGURES,
@@ -47,7 +41,7 @@ def write(report: Report, folder: Path, models: Sequence[str], evidence: Evidenc
         (scratch / RUNS).write_text(portable.table(report.sweep))
         _results(report).to_csv(scratch / RESULTS, index=False)
         if report.sweep.objective and report.finished:
-            (scratch / BEST).write_text(_best(report, folder, models))
+            (scratch / BEST).write_text(best_file(report, folder, models))
         if evidence.verdicts:
             (scratch / findings.VERDICTS).write_text(findings.table(report, evidence))
         facts = content(report, folder) | findings.content(report, evidence)
@@ -87,9 +81,9 @@ def content(report: Report, folder: Path) -> dict[str, Any]:
         "best": name(best.scored.point, report.paths) if best else "",
         "evidence": images(report, report.evidence),
         "pooled": f", {sweep.repeats} seeds added up" if sweep.repeats > 1 else "",
-        "cost": _cost(report),
-        "data": _data(report),
-        "commands": _commands(report, folder),
+        "cost": cost(report),
+        "data": data(report),
+        "commands": commands(report, folder),
         "known": any(run.read for run in sweep.runs),
     }
 
@@ -100,7 +94,7 @@ def _about(report: Report) -> str:
     also = first.get("data.also.name", "none")
     sources = first["data.name"] + (f" and {also}" if also != "none" else "")
     images = report.images("train")
-    trained = f" {images:,} training images," if images and not _varies(report, "train") else ""
+    trained = f" {images:,} training images," if images and not varies(report, "train") else ""
     epochs = {run.settings["training.epochs"] for run in report.sweep.runs}
     length = f"{min(epochs)} epochs" if len(epochs) == 1 else f"{min(epochs)} to {max(epochs)} epochs"
     length = "1 epoch" if epochs == {1} else length
@@ -252,121 +246,6 @@ def _areas(report: Report) -> list[dict[str, Any]]:
     return rows
 
 
-def _cost(report: Report) -> list[tuple[str, str]]:
-    runs = [run for run in report.sweep.runs if not run.failure]
-    seconds = [run.metrics["seconds"] for run in runs]
-    failed = len(report.sweep.runs) - len(runs)
-    reused = sum("trained_in" in run.facts for run in runs)
-    counted = [f"{len(runs)} finished", *([f"{failed} failed"] if failed else []),
-               *([f"{reused} of them taken from other sweeps"] if reused else [])]  # fmt: skip
-    lines = [("runs", ", ".join(counted))]
-    if seconds:
-        lines.append(("training time", f"{sum(seconds):,.0f} s in all; a run {median(seconds):.1f} s (median), "
-                                       f"{min(seconds):.1f} to {max(seconds):.1f} s"))  # fmt: skip
-    tflop = [run.metrics["tflop"] for run in runs if "tflop" in run.metrics]
-    if tflop:
-        lines.append(("arithmetic", f"{sum(tflop):,.3g} TFLOP in all, {median(tflop):,.3g} a run (median)"))
-    days = sorted({run.started[:10] for run in report.sweep.runs})
-    lines += [
-        ("trained on", _distinct(runs, _machine)),
-        ("when", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"),
-        ("commit", _distinct(runs, _commit)),
-        ("versions", _distinct(runs, _versions)),
-    ]
-    return [(label, text) for label, text in lines if text]
-
-
-def _distinct(runs: Sequence[RunRecord], text: Any) -> str:
-    found = [text(run.facts) for run in runs]
-    each = list(dict.fromkeys(found))
-    return each[0] if len(each) == 1 else "; ".join(f"{one or 'unknown'} ({found.count(one)} runs)" for one in each)
-
-
-def _machine(facts: Mapping[str, str]) -> str:
-    cores = f"{facts['cores']} core{'' if facts['cores'] == '1' else 's'}" if "cores" in facts else ""
-    memory = f"{facts['memory']} GiB" if "memory" in facts else ""
-    host = f"host {facts['host']}" if "host" in facts else ""
-    return ", ".join(filter(None, [facts.get("cpu", ""), cores, memory, host]))
-
-
-def _commit(facts: Mapping[str, str]) -> str:
-    commit, _, dirty = facts.get("commit", "").partition("-")
-    return f"{commit[:12]}{', with uncommitted changes' if dirty else ''}"
-
-
-def _versions(facts: Mapping[str, str]) -> str:
-    packages = {name.removeprefix("version."): text for name, text in facts.items() if name.startswith("version.")}
-    return ", ".join([f"Python {facts.get('python', '')}", *(f"{package} {text}" for package, text in packages.items())])
-
-
-def _data(report: Report) -> list[dict[str, str]]:
-    """Each set: its name, its size, and the digest of its images."""
-    rows = []
-    for part in ("train", *report.sets):
-        digests = list(dict.fromkeys(run.digests[part] for run in report.sweep.runs if part in run.digests))
-        sizes = sorted({run.images[part] for run in report.sweep.runs if part in run.images})
-        size = "not recorded" if not sizes else f"{sizes[0]:,}" + (f" to {sizes[-1]:,}" if len(sizes) > 1 else "")
-        rows.append({
-            "set": f"{part} (synthetic)" if part == "drawn" and report.synthetic else part,
-            "images": size,
-            "use": _use(report, part),
-            "digest": digests[0][:16] if len(digests) == 1 else f"{len(digests)} different, see runs.csv",
-        })  # fmt: skip
-    return rows
-
-
-def _use(report: Report, part: str) -> str:
-    if part == "train":
-        return "trained on"
-    if part == (report.sweep.objective or "").split("/")[0]:
-        return "chosen on"
-    return "scored after each epoch" if part == "val" else "scored once, after the last epoch"
-
-
-def _varies(report: Report, part: str) -> bool:
-    return len({run.images[part] for run in report.sweep.runs if part in run.images}) > 1
-
-
-def _commands(report: Report, folder: Path) -> list[tuple[str, str]]:
-    """What to type: the sweep again, the report again, the best network alone."""
-    sweep = report.sweep
-    words = shlex.split(sweep.command)[1:]
-    asked = shlex.quote(f"search.name={sweep.name}")
-    lines = []
-    if words:
-        lines.append(("the sweep; what is finished is not trained again", shlex.join(["python", "-m", "digitexp", *words])))
-    lines.append(("this report, from the store", f"python -m digitexp report {asked}"))
-    runs = shlex.quote(f"report.runs={folder / RUNS}")
-    lines.append(("this report without the store, less curves and confusions", f"python -m digitexp report {asked} {runs}"))
-    if sweep.objective and report.finished:
-        lines.append(("the best setting alone", _train_best(report, folder)))
-    return lines
-
-
-def _train_best(report: Report, folder: Path) -> str:
-    parent = folder
-    for _ in Path(report.sweep.name).parts:
-        parent = parent.parent
-    words = ["python", "-m", "digitexp", f"--config-dir={parent}", f"+{report.sweep.name}=best"]
-    return shlex.join(words)
-
-
-def _best(report: Report, folder: Path, models: Sequence[str]) -> str:
-    """The settings of the best trial as a file that Hydra adds to the configuration, like those in conf/sweep."""
-    run = report.runs(report.finished[0])[0]
-    chosen = {"data": run.settings["data.name"], "model": run.settings["model.kind"]}
-    groups = [f"  - override /{group}: {file}" for group, file in chosen.items() if group != "model" or file in models]
-    head = [
-        "# @package _global_",
-        f"# The best setting of {report.sweep.name} by {report.sweep.objective}: "
-        f"{name(report.finished[0].scored.point, report.paths)}",
-        f"#   {_train_best(report, folder)}",
-        "defaults:",
-        *groups,
-    ]
-    return "\n".join([" ".join(line.splitlines()) for line in head]) + "\n" + nested_yaml({"seed": run.seed, **run.settings})
-
-
 def _results(report: Report) -> Any:
     """The ranking, with the p-values of the page."""
     table = ranking.table(report.rows)
@@ -374,45 +253,3 @@ def _results(report: Report) -> Any:
     table["top_group"] = [row.scored.trial in top for row in report.rows]
     table["p"] = [report.differs.get(row.scored.trial, math.nan) for row in report.rows]
     return table
-
-
-def inline(file: Path) -> str:
-    """A picture as an address that a page can hold."""
-    return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
-
-
-def markdown(text: object) -> str:
-    """Text in which nothing is markup, fit for a cell of a table."""
-    marked = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for letter in "\\`*_[]|#":
-        marked = marked.replace(letter, f"\\{letter}")
-    return " ".join(marked.splitlines())
-
-
-def _breakable(text: object) -> Markup:
-    """A dotted path that may be broken into lines at its dots and underscores."""
-    return Markup(re.sub(r"(?<=[A-Za-z0-9])([._])(?=[A-Za-z])", r"\1<wbr>", str(escape(text))))
-
-
-def _range(text: str) -> Markup:
-    """An interval, which may be broken after its dash."""
-    return Markup(str(escape(text)).replace(" to ", "\u2013<wbr>"))
-
-
-def _bound(text: str) -> str:
-    """Numbers and their percent signs stay on one line."""
-    return text.replace(" %", "\u00a0%")
-
-
-def render(template: str, facts: Mapping[str, Any]) -> str:
-    """A template of this room with these facts; in HTML nothing of them is markup."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=template.endswith(".html"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"md": markdown, "breakable": _breakable, "bound": _bound, "range": _range}
-    return environment.get_template(template).render(facts)

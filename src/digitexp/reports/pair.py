@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from digitexp import figures
 from digitexp.evaluation import compare
 from digitexp.evaluation.compare import Interval
-from digitexp.reports.pages import PAGE, TEXT, inline, render
+from digitexp.reports.rendering import PAGE, TEXT, inline, render
 from digitexp.reports.report import SETS, value
 from digitexp.tracking.records import RunRecord
 
