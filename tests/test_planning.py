@@ -24,3 +24,10 @@ def test_many_small_runs_say_little_about_a_large_one(jobs):
     seconds, known = expected_seconds(jobs, [*small, *large])
     tflop = sum(planning.cost(job.config) for job in jobs)
     assert (seconds, known) == (pytest.approx(len(jobs) * START_SECONDS + tflop * 80), True)
+
+
+def test_a_run_without_known_layers_takes_as_long_as_its_kind_did():
+    jobs = plan(compose(["+sweep=baselines"])).listed_jobs()
+    recorded = [Spent("baseline", None, seconds) for seconds in (2.0, 8.0, 90.0)]
+    assert expected_seconds(jobs, recorded) == (pytest.approx(8.0 * len(jobs)), True)
+    assert expected_seconds(jobs, [Spent("cnn", 1.0, 9.0)])[1] is False

@@ -229,9 +229,7 @@ def _show_plan(config: Config, question: str) -> "Plan":
     if stores.exists(config.tracking.uri):
         entries = ledger.finished(config.tracking.uri)
         finished |= {entry.signature for entry in entries}
-        spent = [
-            planning.Spent(entry.kind, entry.tflop, entry.seconds) for entry in entries if entry.tflop and entry.seconds
-        ]
+        spent = [planning.Spent(entry.kind, entry.tflop, entry.seconds) for entry in entries if entry.seconds]
     screen.show_plan(spelt, question, finished, spent)
     asked = ledger.asked(config.tracking.uri, config.experiment) if stores.exists(config.tracking.uri) else []
     if config.search.name and asked and spelt.question not in {one.question for one in asked}:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from digitexp import space
@@ -38,10 +39,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a recorded run cost on this machine."""
+    """What a recorded run cost on this machine; `tflop` is None of what has no layers that are known."""
 
     kind: str
-    tflop: float
+    tflop: float | None
     seconds: float
 
 
@@ -208,13 +209,23 @@ def cost(config: Config, start: int = 0) -> float | None:
 
 
 def expected_seconds(jobs: Sequence[Job], spent: Sequence[Spent]) -> tuple[float, bool]:
-    """How long these runs would take one after another, and whether recorded runs say so or a guess does."""
-    rates = {kind: _rate(kind, spent) for kind in {job.config.model.kind for job in jobs}}
-    seconds = 0.0
+    """How long these runs would take one after another, and whether recorded runs say so or a guess does.
+
+    A run whose layers are not known takes as long as the recorded ones of its kind; without any, nothing can be guessed.
+    """
+    kinds = {job.config.model.kind for job in jobs}
+    rates = {kind: _rate(kind, spent) for kind in kinds}
+    others = {kind: [run.seconds for run in spent if run.kind == kind and run.tflop is None] for kind in kinds}
+    seconds, known = 0.0, True
     for job in jobs:
-        rate = rates[job.config.model.kind] or GUESSED_RATE.get(job.config.model.kind, GUESSED_RATE["dense"])
-        seconds += START_SECONDS + (cost(job.config, job.start) or 0.0) * rate
-    return seconds, all(rate is not None for rate in rates.values())
+        kind, tflop = job.config.model.kind, cost(job.config, job.start)
+        if tflop is None:
+            seconds += median(others[kind] or [START_SECONDS])
+            known &= bool(others[kind])
+        else:
+            seconds += START_SECONDS + tflop * (rates[kind] or GUESSED_RATE.get(kind, GUESSED_RATE["dense"]))
+            known &= rates[kind] is not None
+    return seconds, known
 
 
 def _rate(kind: str, spent: Sequence[Spent]) -> float | None:

@@ -135,8 +135,11 @@ def writers(config: Config) -> Reported:
     """Who gains from drawings that are trained on, in a recorded sweep over them; into its folder. Needs no TensorFlow.
 
     The drawings must be those of the runs. Raises TrackingError for a sweep that is not recorded, DataError for one that
-    cannot tell.
+    cannot tell, as a runs.csv never can.
     """
+    if config.report.runs:
+        raise DataError(f"report.writers=true: report.runs={config.report.runs} does not say which image was read as what; "
+                        "leave report.runs away to report from the store.")  # fmt: skip
     store = open_recorded(config)
     sweep = reader.sweep(store, config.search.name)
     gathered = reports.gather(sweep)

@@ -289,8 +289,8 @@ class Sweep:
                 self._own[run.trial, run.signature] = run
         known = self._anywhere.get(run.signature)
         here = run.host == socket.gethostname() and not run.trained_in and not run.imported
-        if known is None and here and "tflop" in run.metrics:
-            self._spent.append(Spent(run.kind, run.metrics["tflop"], run.metrics["seconds"]))
+        if known is None and here and "seconds" in run.metrics:
+            self._spent.append(Spent(run.kind, run.metrics.get("tflop"), run.metrics["seconds"]))
         if known is None or not known.id:
             self._anywhere[run.signature] = run
 

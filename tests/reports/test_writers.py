@@ -74,6 +74,8 @@ def test_what_cannot_tell_is_refused(drawn):
     experiment.run(plan(compose([*settings, "search.space={optimizer.name:[adam,sgd]}", "search.name=other"])))
     with pytest.raises(DataError, match=r"other must vary data\.manual_labels alone"):
         reproduction.writers(compose([*settings, "search.name=other"]))
+    with pytest.raises(DataError, match=r"report\.runs=FILE\.csv does not say which image was read as what; leave"):
+        reproduction.writers(compose([*settings, "search.name=other", "report.runs=FILE.csv"]))
 
 
 def test_a_store_knows_who_drew_what_and_a_pen_is_one_hand(drawn):

@@ -44,7 +44,10 @@ def show_plan(plan: "Plan", question: str, finished: set[str], spent: Sequence["
     if pending:
         seconds, known = planning.expected_seconds(pending, spent)
         basis = "from recorded runs" if known else "a guess: no such network is recorded on this machine yet"
-        about.add_row("time", f"about {duration(seconds)} ({basis})")
+        said = f"about {duration(seconds)} ({basis})"
+        if not known and any(planning.cost(job.config) is None for job in pending):
+            said = "not known: nothing of the kind is recorded on this machine yet"
+        about.add_row("time", said)
     console.print(f"[bold]{config.search.name or 'one network'}[/]  {escape(question)}")
     console.print(about)
     console.print()
