@@ -1,14 +1,16 @@
 """A run goes on from its checkpoint, and is what it would have been."""
 
+import weakref
 from contextlib import suppress
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from digitexp import runs
+from digitexp import registry, runs
 from digitexp.compose import compose
-from digitexp.results import Result
-from digitexp.training import checkpoints
+from digitexp.results import Failure, Result
+from digitexp.training import checkpoints, lanes
 from digitexp.training.train import State
 
 pytestmark = pytest.mark.slow
@@ -90,3 +92,59 @@ def test_what_cannot_be_read_is_trained_again(tmp_path):
 def test_a_disk_that_refuses_a_checkpoint_stops_no_training(tmp_path):
     (tmp_path / "file").touch()
     checkpoints.save(tmp_path / "file" / "state.npz", State(1, [np.ones(3)]))
+
+
+def test_a_bundle_that_is_too_much_is_split_and_lets_go_of_what_it_held(tmp_path, monkeypatch):
+    configs = [compose([*SMALL, *ENGINES["lanes"], f"model.layer_1.units={units}"]) for units in (20, 22, 24, 26)]
+    whole, _ = train(configs, tmp_path / "whole", checkpoint=False)
+    programs, alive = [], []
+
+    class Large(lanes.Program):
+        def __init__(self, *given):
+            alive.append(sum(program() is not None for program in programs))
+            super().__init__(*given)
+            programs.append(weakref.ref(self))
+
+        def epoch(self, *given):
+            if self._lanes > 1:
+                raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+            return super().epoch(*given)
+
+    monkeypatch.setattr(lanes, "Program", Large)
+    split, told = train(configs, tmp_path / "split", checkpoint=False)
+    assert all(same(split[index], whole[index], "lanes") for index in range(4))
+    assert sorted(told) == [(index, epoch) for index in range(4) for epoch in range(6)]  # each once
+    assert len(programs) == 7  # of four, two and one, two and one
+    assert not any(alive)
+
+
+def test_one_network_that_is_too_much_is_a_failure_in_one_sentence(tmp_path, monkeypatch):
+    def exhausted(*given, **named):
+        raise MemoryError
+
+    monkeypatch.setattr(lanes, "Program", exhausted)
+    outcomes, _ = train([compose([*SMALL, *ENGINES["lanes"]])], tmp_path, checkpoint=False)
+    assert outcomes[0].message == "there is not enough memory: MemoryError"
+
+
+def test_a_measure_that_fails_for_one_lane_fails_no_other(tmp_path, monkeypatch):
+    calls = []
+
+    def fails_at_the_second(labels, probabilities):
+        calls.append(len(labels))
+        if len(calls) == 2:
+            raise ValueError
+        return 0.5
+
+    monkeypatch.setitem(registry.METRICS, "halves", registry.Entry("halves", build=fails_at_the_second))
+    asked = [*SMALL, *ENGINES["lanes"], "evaluation.metrics=[halves]", "data.validation=0", "search.objective=null"]
+    outcomes, _ = train([compose([*asked, f"model.layer_1.units={units}"]) for units in (20, 30, 40)], tmp_path)
+    assert [type(outcomes[index]) for index in range(3)] == [Result, Failure, Result]
+    assert outcomes[1].message == "ValueError: no more is known"
+
+
+def test_every_worker_is_given_some_of_the_lanes():
+    configs = [compose([*SMALL, *ENGINES["lanes"], f"model.layer_1.units={20 + units}"]) for units in range(6)]
+    assert [len(bundle) for bundle in runs.bundles(configs)] == [6]
+    assert [len(bundle) for bundle in runs.bundles(configs, workers=2)] == [3, 3]
+    assert [len(bundle) for bundle in runs.bundles(configs, workers=9)] == [1] * 6

@@ -3,6 +3,7 @@
 `run(configs, folder, on_epoch)` takes configurations and gives a `Result` or a `Failure` for each.
 """
 
+import gc
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from digitexp import registry
 from digitexp.data import sets as data_sets
 from digitexp.data.digits import Digits
-from digitexp.errors import ConfigError, DataError, OutOfMemoryError, TrainingError
+from digitexp.errors import DigitexpError, OutOfMemoryError, TrainingError
 from digitexp.evaluation import calibration, roc, shifts
 from digitexp.evaluation.shifts import SHIFTED
 from digitexp.models import network
@@ -25,6 +26,9 @@ from digitexp.training import checkpoints as states
 from digitexp.training import train as training
 
 OnEpoch = Callable[[int, int, dict[str, float]], bool]
+
+# What ends one run and no other: ours, Keras' own, and those of functions that a user registered.
+RUN_ERRORS = (DigitexpError, ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 def run(
@@ -51,22 +55,21 @@ def run(
         return on_epoch(index, epoch, metrics)
 
     for positions in bundles(configs):
+        left = list(positions)
         for index in positions:
             tell(index, 0, {})
         try:
-            yield from _train(configs, positions, folder, tell, files)
-        except (ConfigError, DataError, TrainingError) as error:
-            yield from ((index, Failure(str(error), traceback.format_exc())) for index in positions)
-        except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
-            # Keras' own errors, and those of functions that a user registered
-            message = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
-            yield from ((index, Failure(message, traceback.format_exc())) for index in positions)
+            for index, outcome in _train(configs, positions, folder, tell, files):
+                left.remove(index)
+                yield index, outcome
+        except RUN_ERRORS as error:
+            yield from ((index, _failure(error)) for index in left)
 
 
-def bundles(configs: Sequence[Config]) -> list[list[int]]:
-    """Positions of runs that are trained as one program, and of every other run by itself."""
+def bundles(configs: Sequence[Config], workers: int = 1) -> list[list[int]]:
+    """Positions of runs that are trained as one program, so that each worker has some, and of every other by itself."""
     able = [index for index, config in enumerate(configs) if config.training.engine == "lanes"]
-    bundled = _lanes(configs, able)
+    bundled = _lanes(configs, able, min(lanes.LANES, max(1, -(-len(able) // workers))))
     return sorted([*bundled, *([index] for index in range(len(configs)) if index not in able)])
 
 
@@ -95,7 +98,7 @@ def _train(
     if isinstance(chosen[0].model, Baseline):
         yield positions[0], _baseline(chosen[0], sets[0])
         return
-    outcomes: Sequence[lanes.Trained]
+    outcomes: Sequence[lanes.Trained] = []
     try:
         if chosen[0].training.engine == "lanes":
             outcomes = lanes.train(
@@ -103,16 +106,18 @@ def _train(
                 sets,
                 [checkpoint.state for checkpoint in kept.values() if checkpoint.state] or None,
                 on_epoch=lambda lane, epoch, metrics: on_epoch(positions[lane], epoch, metrics),
-                keep=lambda lane, state: kept[positions[lane]].keep(state),
+                keep=lambda states: _keep({kept[positions[lane]]: state for lane, state in states.items()}),
             )
         else:
             (own,) = kept.values()
             told = partial(on_epoch, positions[0])
-            outcomes = [training.train(chosen[0], sets[0], own.state, on_epoch=told, keep=own.keep)]
+            outcomes = [training.train(chosen[0], sets[0], own.state, on_epoch=told, keep=lambda state: _keep({own: state}))]
     except OutOfMemoryError:
         if len(chosen) == 1:
             raise
+    if not outcomes:  # here, where the error no longer holds what was too much
         for fewer in _lanes(configs, positions, len(chosen) // 2):
+            gc.collect()  # a program is a cycle
             yield from _train(configs, fewer, folder, on_epoch, files)
         return
     for index, config, scored, outcome in zip(positions, chosen, sets, outcomes, strict=True):
@@ -120,7 +125,16 @@ def _train(
             yield index, Failure(str(outcome), str(outcome))
         else:
             kept[index].end(outcome[1])
-            yield index, _result(config, scored, *outcome, folder / f"{index}.keras")
+            try:
+                yield index, _result(config, scored, *outcome, folder / f"{index}.keras")
+            except RUN_ERRORS as error:
+                yield index, _failure(error)
+
+
+def _failure(error: Exception) -> Failure:
+    text = str(error).strip() or "no more is known"
+    message = text if isinstance(error, DigitexpError) else f"{type(error).__name__}: {text.splitlines()[0]}"
+    return Failure(message, traceback.format_exc())
 
 
 class _Kept:
@@ -134,14 +148,25 @@ class _Kept:
     def epoch(self) -> int:
         return self.state.epoch if self.state else 0
 
-    def keep(self, state: Callable[[], training.State]) -> None:
-        if self._file and time.monotonic() - self._kept >= self._config.execution.checkpoint_seconds:
-            states.save(self._file, state())
+    @property
+    def due(self) -> bool:
+        return self._file is not None and time.monotonic() - self._kept >= self._config.execution.checkpoint_seconds
+
+    def keep(self, state: training.State) -> None:
+        if self._file:
+            states.save(self._file, state)
             self._kept = time.monotonic()
 
     def end(self, state: training.State) -> None:
         if self._file and state.epoch < self._config.training.epochs:
             states.save(self._file, state)
+
+
+def _keep(states: Mapping[_Kept, Callable[[], training.State]]) -> None:
+    """Keep the states of all or of none: runs that train together go on together where their epochs are the same."""
+    if any(kept.due for kept in states):
+        for kept, state in states.items():
+            kept.keep(state())
 
 
 def _result(config: Config, sets: Mapping[str, Digits], model: Any, state: training.State, file: Path) -> Result:

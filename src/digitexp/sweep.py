@@ -208,6 +208,7 @@ class Sweep:
     def _bundles(self, jobs: Sequence[Job], folder: Path) -> list[Bundle]:
         from digitexp import runs
 
+        bundles = runs.bundles([job.config for job in jobs], self.plan.config.execution.workers)
         return [
             Bundle(
                 positions,
@@ -215,7 +216,7 @@ class Sweep:
                 [self._checkpoint(jobs[index]) for index in positions],
                 folder / str(number),
             )
-            for number, positions in enumerate(runs.bundles([job.config for job in jobs]))
+            for number, positions in enumerate(bundles)
         ]
 
     def _ended(self, jobs: Sequence[Job]) -> str | None:

@@ -202,7 +202,7 @@ def test_padded_weights_are_exactly_zero():
     bundle = program.Program(configs, models, [SETS["train"]])
     bundle.epoch([alone._order(1, 1, len(SETS["train"]))], np.zeros((1, 2)))
     for lane, (one, two) in enumerate(WIDTHS):
-        kernels = [bundle.unfold(p, bundle._weights[p])[lane] for p in (0, 2, 4)]
+        kernels = [bundle.of_lane(p, bundle._weights[p], lane) for p in (0, 2, 4)]
         biases = [bundle._weights[p].numpy()[lane, 0] for p in (1, 3)]
         padding = [
             kernels[0][:, one:],
@@ -275,6 +275,7 @@ def test_lanes_of_a_bundle_have_one_key_and_those_of_a_stream_one_order_of_image
         ("optimizer.name", "sgd"),
         ("model.layer_2.units", 0),
         ("training.augmentation.shear", 5),
+        ("data.classes", [*"0123456789ab"]),
     ]:
         assert lanes.key(change(CONFIG, {path: value})) != lanes.key(CONFIG), path
     for path, value in [("seed", 2), ("data.limit", 900)]:

@@ -51,6 +51,12 @@ class Bundle:
             checkpoints=[self.checkpoints[place] for place in left],
         )
 
+    def halves(self) -> list["Bundle"]:
+        """The runs in two bundles; one run in one."""
+        middle = len(self.positions) // 2
+        first, second = set(self.positions[:middle]), set(self.positions[middle:])
+        return [self.without(other) for other, own in ((second, first), (first, second)) if own]
+
     def train(self, work: Work, told: Told) -> Iterator[Outcome]:
         """Train the runs in this process."""
         self.folder.mkdir(parents=True, exist_ok=True)

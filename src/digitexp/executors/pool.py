@@ -109,7 +109,7 @@ class Pool:
         left = dead.bundle.without(dead.done)
         self._remove(dead)
         if left.positions and dead.tries:
-            waiting.appendleft((left, dead.tries - 1))
+            waiting.extendleft((part, dead.tries - 1) for part in left.halves())  # they may have been too much at once
             return
         tries = self._settings.retries + 1
         message = f"its worker was killed {_how(dead.process.exitcode)}, {tries} time{'s' if tries > 1 else ''} of {tries}"

@@ -12,8 +12,7 @@ own lane only.
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -21,21 +20,20 @@ from typing import TypeVar
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from digitexp.data.augmentation import augment
 from digitexp.data.digits import SIDE, Digits
 from digitexp.data.sets import size
-from digitexp.errors import OutOfMemoryError, TrainingError
+from digitexp.errors import TrainingError
 from digitexp.models import network
 from digitexp.models.layers import layers
 from digitexp.settings import Config
 from digitexp.training.program import Program
-from digitexp.training.train import Metrics, State, _order, evaluate
+from digitexp.training.train import Metrics, State, _order, as_ours, evaluate
 
 Item = TypeVar("Item")
 OnEpoch = Callable[[int, int, Metrics], bool]
-Keep = Callable[[int, Callable[[], State]], None]
+Keep = Callable[[Mapping[int, Callable[[], State]]], None]
 Trained = tuple[keras.Model, State] | TrainingError
 
 PIXELS = SIDE * SIDE
@@ -47,7 +45,7 @@ COPIES = 8  # of the weights: themselves, gradients, at most three slots, and wh
 
 def key(config: Config) -> Hashable:
     """Configurations that are supported and have equal keys can be lanes of one bundle."""
-    return repr(config.training), config.optimizer.name, len(_widths(config))
+    return repr(config.training), config.optimizer.name, len(_widths(config)), len(config.data.classes)
 
 
 def stream(config: Config) -> Hashable:
@@ -87,20 +85,21 @@ def bundles(configs: Sequence[Config], lanes: int = LANES, memory: float = MEMOR
     return found
 
 
+@as_ours()
 def train(
     configs: Sequence[Config],
     sets: Sequence[Mapping[str, Digits]],
     start: Sequence[State] | None = None,
     until: int | None = None,
     on_epoch: OnEpoch = lambda lane, epoch, metrics: True,
-    keep: Keep = lambda lane, state: None,
+    keep: Keep = lambda states: None,
 ) -> list[Trained]:
     """Train `configs`, which have one `key`, each on its "train" of `sets`: `train.train` for many, with states and curves.
 
     Every `stream` among them must have equally many lanes. After every epoch, `on_epoch(lane, epoch, metrics)` is told of
-    each lane that is still training; when it answers False, the training of that lane ends there. `keep(lane, state)` is
-    given a function that copies its state. Gives, in the order of `configs`, the trained model and its state, or the
-    TrainingError that ended the lane. `start`: the states of all lanes after one and the same epoch. Raises
+    each lane that is still training; when it answers False, the training of that lane ends there. Before, `keep(states)` is
+    given a function for each of them that copies its state. Gives, in the order of `configs`, the trained model and its
+    state, or the TrainingError that ended the lane. `start`: the states of all lanes after one and the same epoch. Raises
     OutOfMemoryError when there is not enough for all of them at once, TrainingError when TensorFlow can go on with no lane.
     """
     began = time.perf_counter()
@@ -113,49 +112,39 @@ def train(
     seeds = [configs[indices[0]].seed for indices in streams]
     data = [sets[indices[0]]["train"] for indices in streams]
     epoch, last = start[0].epoch if start else 0, until or configs[0].training.last
-    with _told():
-        changes = configs[0].training.augmentation
-        augmented = any(changes.amounts.values())
-        program = Program([configs[index] for index in places], [lanes[index].model for index in places], data, augmented)
+    changes = configs[0].training.augmentation
+    augmented = any(changes.amounts.values())
+    program = Program([configs[index] for index in places], [lanes[index].model for index in places], data, augmented)
 
-        def reached(index: int) -> State:
-            return lanes[index].state(epoch, program, places.index(index), (time.perf_counter() - began) / len(lanes))
+    def reached(index: int) -> State:
+        return lanes[index].state(epoch, program, places.index(index), (time.perf_counter() - began) / len(lanes))
 
-        while epoch < last and any(lane.outcome is None for lane in lanes):
-            epoch += 1
-            orders = [_order(seed, epoch, len(digits)) for seed, digits in zip(seeds, data, strict=True)]
-            fed = zip(data, seeds, strict=True)
-            images = [augment(digits.images, changes, seed, epoch) for digits, seed in fed] if augmented else None
-            losses, accuracies = program.epoch(orders, _keys(seeds, epoch), images)
-            scored = {id(own["val"]): own["val"] for own in sets if "val" in own}
-            probabilities = {name: program.predict(digits.images) for name, digits in scored.items()}
-            for index, (lane, own) in enumerate(zip(lanes, sets, strict=True)):
-                if lane.outcome is None:
-                    place = places.index(index)
-                    metrics = {"train/loss": float(losses[place]), "train/accuracy": float(accuracies[place])}
-                    if "val" in own and np.isfinite(losses[place]):
-                        metrics |= evaluate(lane.model, own["val"], "val", probabilities[id(own["val"])][place])
-                    lane.note(epoch, metrics)
-                    lane.ends.append(lane.spent + (time.perf_counter() - began) / len(lanes))
-                    if lane.outcome is None:
-                        keep(index, partial(reached, index))
-                        if not on_epoch(index, epoch, metrics):
-                            lane.outcome = lane.model, reached(index)
-    for index, lane in enumerate(lanes):
-        if lane.outcome is None:
-            lane.outcome = lane.model, reached(index)
+    def training() -> list[int]:
+        return [index for index, lane in enumerate(lanes) if lane.outcome is None]
+
+    while epoch < last and training():
+        epoch += 1
+        orders = [_order(seed, epoch, len(digits)) for seed, digits in zip(seeds, data, strict=True)]
+        fed = zip(data, seeds, strict=True)
+        images = [augment(digits.images, changes, seed, epoch) for digits, seed in fed] if augmented else None
+        losses, accuracies = program.epoch(orders, _keys(seeds, epoch), images)
+        scored = {id(own["val"]): own["val"] for own in sets if "val" in own}
+        probabilities = {name: program.predict(digits.images) for name, digits in scored.items()}
+        told: dict[int, Metrics] = {}
+        for index in training():
+            lane, own, place = lanes[index], sets[index], places.index(index)
+            told[index] = {"train/loss": float(losses[place]), "train/accuracy": float(accuracies[place])}
+            if "val" in own and np.isfinite(losses[place]):
+                told[index] |= evaluate(lane.model, own["val"], "val", probabilities[id(own["val"])][place])
+            lane.note(epoch, told[index])
+            lane.ends.append(lane.spent + (time.perf_counter() - began) / len(lanes))
+        keep({index: partial(reached, index) for index in training()})
+        for index in training():
+            if not on_epoch(index, epoch, told[index]):
+                lanes[index].outcome = lanes[index].model, reached(index)
+    for index in training():
+        lanes[index].outcome = lanes[index].model, reached(index)
     return [lane.outcome for lane in lanes if lane.outcome is not None]
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """TensorFlow's errors as ours."""
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise OutOfMemoryError(f"TensorFlow says: {str(error).strip().splitlines()[0]}") from error
-    except tf.errors.OpError as error:
-        raise TrainingError(f"TensorFlow says: {str(error).strip().splitlines()[0]}") from error
 
 
 def _keys(seeds: Sequence[int], epoch: int) -> np.ndarray:

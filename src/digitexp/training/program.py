@@ -110,17 +110,17 @@ class Program:
         model = self._models[lane]
         model.optimizer.iterations.assign(self._steps[lane])
         for p, (variable, own) in enumerate(zip(model.trainable_variables, slots(model), strict=True)):
-            _unstack(self.unfold(p, self._weights[p]), lane, variable)
+            _assign(self.of_lane(p, self._weights[p], lane), variable)
             for name, slot in own.items():
-                _unstack(self.unfold(p, self._slots[p][name]), lane, slot)
+                _assign(self.of_lane(p, self._slots[p][name], lane), slot)
 
-    def unfold(self, p: int, folded: tf.Variable) -> np.ndarray:
-        """Parameter `p`, or a slot of it, as (lanes, rows, columns)."""
-        array = folded.numpy()
-        return array.swapaxes(1, 2).reshape(self._lanes, -1, array.shape[-1]) if p == 0 else array
+    def of_lane(self, p: int, folded: tf.Variable, lane: int) -> np.ndarray:
+        """Parameter `p`, or a slot of it, of one lane: (rows, columns)."""
+        stream, place = divmod(lane, self._lanes // self._streams)
+        return (folded[stream, :, place] if p == 0 else folded[lane]).numpy()  # no copy of what is not asked for
 
     def _fold(self, p: int, stacked: np.ndarray) -> np.ndarray:
-        """The inverse of `unfold`."""
+        """Parameter `p`, or a slot of it, of all lanes, (lanes, rows, columns), as the program holds it."""
         if p:
             return stacked
         return stacked.reshape(self._streams, -1, *stacked.shape[1:]).swapaxes(1, 2)
@@ -280,9 +280,9 @@ def _pad(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return np.pad(array, [(0, size - found) for size, found in zip(shape, array.shape, strict=True)])
 
 
-def _unstack(stacked: np.ndarray, lane: int, variable: keras.Variable) -> None:
+def _assign(padded: np.ndarray, variable: keras.Variable) -> None:
     rows, columns = np.atleast_2d(variable).shape
-    variable.assign(stacked[lane, :rows, :columns].reshape(variable.shape))
+    variable.assign(padded[:rows, :columns].reshape(variable.shape))
 
 
 def _by_run(names: Sequence[str], apply: Callable[..., tf.Tensor], *lanes: tf.Tensor) -> tf.Tensor:

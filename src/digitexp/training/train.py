@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from digitexp.data.augmentation import augment
 from digitexp.data.digits import Digits
-from digitexp.errors import TrainingError
+from digitexp.errors import OutOfMemoryError, TrainingError
 from digitexp.models import network
 from digitexp.settings import Config, EarlyStopping, Training
 from digitexp.training.schedules import best_epoch, rates, stopped
@@ -49,6 +49,22 @@ class State:
         return {name: values[epoch - 1] for name, values in self.curves.items()}
 
 
+@contextmanager
+def as_ours() -> Iterator[None]:
+    """Errors of TensorFlow, and a lack of memory, as errors of ours."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise OutOfMemoryError(f"there is not enough memory: {_first_line(error)}") from error
+    except tf.errors.OpError as error:
+        raise TrainingError(f"TensorFlow says: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+@as_ours()
 def train(
     config: Config,
     sets: Mapping[str, Digits],
@@ -96,7 +112,7 @@ def train(
         try:
             metrics = run_epoch(images_of(epoch), _order(config.seed, epoch, len(sets["train"])), planned)
         except tf.errors.OpError as error:
-            raise TrainingError(f"epoch {epoch}: TensorFlow says: {str(error).strip().splitlines()[0]}") from error
+            raise TrainingError(f"epoch {epoch}: TensorFlow says: {_first_line(error)}") from error
         if not np.isfinite(metrics["train/loss"]):
             raise TrainingError(
                 f"epoch {epoch}: the training loss is {metrics['train/loss']}; a smaller optimizer.learning_rate may help."
@@ -133,6 +149,7 @@ def _averaged(model: keras.Model) -> Iterator[None]:
         variable.assign(value)
 
 
+@as_ours()
 def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Probabilities (n, classes) float32 of images (n, 28, 28) uint8."""
     parts = [
@@ -142,6 +159,7 @@ def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
     return np.concatenate([np.asarray(part, np.float32) for part in parts])
 
 
+@as_ours()
 def evaluate(model: keras.Model, digits: Digits, name: str, probabilities: np.ndarray) -> Metrics:
     """`{name}/loss`, by the loss that the model was compiled with, and `{name}/accuracy`."""
     truth = np.eye(len(digits.classes), dtype=np.float32)[digits.labels]
