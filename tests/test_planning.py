@@ -31,3 +31,11 @@ def test_a_run_without_known_layers_takes_as_long_as_its_kind_did():
     recorded = [Spent("baseline", None, seconds) for seconds in (2.0, 8.0, 90.0)]
     assert expected_seconds(jobs, recorded) == (pytest.approx(8.0 * len(jobs)), True)
     assert expected_seconds(jobs, [Spent("cnn", 1.0, 9.0)])[1] is False
+
+
+def test_lanes_are_expected_to_take_what_lanes_took():
+    asked = ["search.name=asked", "search.space={optimizer.name:[adam,sgd]}", "training.engine=lanes"]
+    jobs = plan(compose(asked)).listed_jobs()
+    tflop = sum(planning.cost(job.config) for job in jobs)
+    spent = [Spent("dense", 1.0, START_SECONDS + 170.0), Spent("lanes", 1.0, START_SECONDS + 20.0)]
+    assert expected_seconds(jobs, spent) == (pytest.approx(len(jobs) * START_SECONDS + tflop * 20), True)

@@ -18,7 +18,7 @@ from digitexp.space import Parameter, Point
 from digitexp.training.engines import resolve
 
 START_SECONDS = 1.5  # TensorFlow traces a new network before its first epoch
-GUESSED_RATE = {"cnn": 15.0, "dense": 60.0}  # seconds per TFLOP on two cores, where no run is recorded yet
+GUESSED_RATE = {"cnn": 15.0, "dense": 170.0, "lanes": 20.0}  # seconds per TFLOP on two cores, where no run is recorded yet
 
 
 @dataclass(frozen=True)
@@ -213,12 +213,12 @@ def expected_seconds(jobs: Sequence[Job], spent: Sequence[Spent]) -> tuple[float
 
     A run whose layers are not known takes as long as the recorded ones of its kind; without any, nothing can be guessed.
     """
-    kinds = {job.config.model.kind for job in jobs}
+    kinds = {_kind(job.config) for job in jobs}
     rates = {kind: _rate(kind, spent) for kind in kinds}
     others = {kind: [run.seconds for run in spent if run.kind == kind and run.tflop is None] for kind in kinds}
     seconds, known = 0.0, True
     for job in jobs:
-        kind, tflop = job.config.model.kind, cost(job.config, job.start)
+        kind, tflop = _kind(job.config), cost(job.config, job.start)
         if tflop is None:
             seconds += median(others[kind] or [START_SECONDS])
             known &= bool(others[kind])
@@ -226,6 +226,10 @@ def expected_seconds(jobs: Sequence[Job], spent: Sequence[Spent]) -> tuple[float
             seconds += START_SECONDS + tflop * (rates[kind] or GUESSED_RATE.get(kind, GUESSED_RATE["dense"]))
             known &= rates[kind] is not None
     return seconds, known
+
+
+def _kind(config: Config) -> str:
+    return "lanes" if config.training.engine == "lanes" else config.model.kind
 
 
 def _rate(kind: str, spent: Sequence[Spent]) -> float | None:

@@ -26,6 +26,7 @@ def uri(tmp_path_factory):
         ours = {"digitexp.kind": "run", "digitexp.signature": f"s{number}", "digitexp.trial": "0", "digitexp.point": "{}"}
         run = client.create_run("0", start_time=number + 1, tags=tags | ours | {"mlflow.parentRunId": "parent"}).info.run_id
         client.log_param(run, "model.kind", "dense")
+        client.log_param(run, "training.engine", "lanes" if number == 0 else "keras")
         client.log_param(run, "seed", 1)
         for name, value in metrics.items():
             client.log_metric(run, name, value)
@@ -34,7 +35,7 @@ def uri(tmp_path_factory):
 
 
 EXPECTED = [
-    ledger.Entry("s0", "dense", 2.0, 5.0),
+    ledger.Entry("s0", "lanes", 2.0, 5.0),
     ledger.Entry("s1", "dense", None, None),
     ledger.Entry("s2", "dense", None, None),
     ledger.Entry("s3", "dense", None, 1.0),

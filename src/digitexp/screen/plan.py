@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from digitexp.screen.console import as_text, console, count, duration, facts
+from digitexp.settings import MIXED
 
 if TYPE_CHECKING:
     from digitexp.planning import Plan, Spent
@@ -35,6 +36,12 @@ def show_plan(plan: "Plan", question: str, finished: set[str], spent: Sequence["
     kinds = dict.fromkeys(job.config.model.kind for job in jobs)
     steps = f", {count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}"
     about.add_row("training", " and ".join(kinds) + ("" if set(kinds) == {"baseline"} else steps))
+    together = sum(job.config.training.engine == "lanes" for job in jobs)
+    if together:
+        alone = f", {count(len(jobs) - together, 'run')} one by one" if together < len(jobs) else ""
+        about.add_row("engine", f"lanes: {count(together, 'run')} side by side, as one program or several{alone}")
+    if any(job.config.training.precision == MIXED for job in jobs):
+        about.add_row("precision", f"{MIXED}: products of 16 bits, sums of 32")
     about.add_row("ranked by", config.search.objective or "nothing: no winner is chosen")
     total = f"{count(plan.trials, 'trial')} x {count(config.search.repeats, 'seed')} = {count(plan.runs, 'run')}"
     if plan.points is None:

@@ -18,10 +18,12 @@ from digitexp.errors import TrackingError, nearest
 from digitexp.tracking.store import NETWORK, TAG, exists, open_store, resolve
 
 _QUERY = f"""
-    SELECT signature.value, kind.value, tflop.value, seconds.value, host.value, trained_in.value
+    SELECT signature.value, CASE engine.value WHEN 'lanes' THEN engine.value ELSE kind.value END,
+        tflop.value, seconds.value, host.value, trained_in.value
     FROM runs
     JOIN tags signature ON signature.run_uuid = runs.run_uuid AND signature.key = '{TAG}signature'
     JOIN params kind ON kind.run_uuid = runs.run_uuid AND kind.key = 'model.kind'
+    LEFT JOIN params engine ON engine.run_uuid = runs.run_uuid AND engine.key = 'training.engine'
     LEFT JOIN latest_metrics tflop ON tflop.run_uuid = runs.run_uuid AND tflop.key = 'tflop'
     LEFT JOIN latest_metrics seconds ON seconds.run_uuid = runs.run_uuid AND seconds.key = 'seconds'
     LEFT JOIN tags host ON host.run_uuid = runs.run_uuid AND host.key = '{TAG}host'
@@ -68,7 +70,7 @@ def asked(uri: str | None, sweep: str) -> list[Asked]:
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished run: what it is, and what it cost where that is known and was spent on this machine."""
+    """A finished run: its kind as in `reader.Recorded`, and what it cost where that is known and was spent here."""
 
     signature: str
     kind: str

@@ -29,7 +29,7 @@ class Recorded:
     seed: int
     point: Mapping[str, Any]
     metrics: Mapping[str, float]
-    kind: str
+    kind: str  # of the network, or "lanes" where several were trained as one: what its cost may be compared with
     host: str
     trained_in: str
     imported: str  # the runs.csv that it came from: there are metrics, and neither predictions nor network
@@ -248,7 +248,7 @@ def _recorded(run: Any) -> Recorded:
         seed=int(run.data.params["seed"]),
         point=json.loads(tags[f"{TAG}point"]),
         metrics=run.data.metrics,
-        kind=run.data.params["model.kind"],
+        kind="lanes" if run.data.params.get("training.engine") == "lanes" else run.data.params["model.kind"],
         host=tags.get(f"{TAG}host", ""),
         trained_in=tags.get(f"{TAG}trained_in", ""),
         imported=tags.get(f"{TAG}imported_from", ""),

@@ -153,6 +153,7 @@ def send(store: Store, folder: Path) -> None:
 
 
 def _recorded(run: _Open, parent: str, result: Result) -> Recorded:
-    child = run.child
-    return Recorded(run.id or "", parent, child.signature, child.trial, child.config.seed, child.point, result.metrics,
-                    child.config.model.kind, socket.gethostname(), "", "", False)  # fmt: skip
+    child, config = run.child, run.child.config
+    kind = "lanes" if config.training.engine == "lanes" else config.model.kind
+    return Recorded(run.id or "", parent, child.signature, child.trial, config.seed, child.point, result.metrics, kind,
+                    socket.gethostname(), "", "", False)  # fmt: skip
