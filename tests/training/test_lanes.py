@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 
 from digitexp import registry
 from digitexp.compose import compose
@@ -158,6 +159,27 @@ def test_a_hundred_steps_are_those_of_keras(beside):
     (model, _), *_ = train([config, *(configure({}, widths) for widths in beside)], SETS)
     assert int(model.optimizer.iterations) == 2 * STEPS
     assert difference(model, theirs) <= TOLERANCE
+
+
+@pytest.mark.slow
+def test_each_of_thirty_two_is_as_it_is_alone():
+    configs = [configure({"optimizer.learning_rate": 0.001 + 0.0001 * (lane // 8)}, WIDTHS[lane % 8]) for lane in range(32)]
+    bundle = train(configs, FEW, until=2)
+    for lane in (0, 4, 19, 31):
+        assert_equal(bundle[lane], alone.train(configs[lane], FEW, until=2))
+
+
+@pytest.mark.slow
+def test_with_dropout_the_losses_over_seeds_are_distributed_as_those_of_keras():
+    dropped = {"model.layer_1.dropout": 0.4, "model.layer_2.dropout": 0.2}
+    configs = [configure(dropped | {"seed": seed}) for seed in range(1, 17)]
+    side_by_side = [state.curves["train/loss"][-1] for _, state in train(configs, FEW)]
+    one_by_one = [alone.train(config, FEW)[1].curves["train/loss"][-1] for config in configs]
+    assert stats.ttest_ind(side_by_side, one_by_one).pvalue > 0.01
+    assert stats.levene(side_by_side, one_by_one).pvalue > 0.01
+    fewer = [configure({"model.layer_1.dropout": 0.2} | {"seed": seed}) for seed in range(1, 17)]
+    other = [state.curves["train/loss"][-1] for _, state in train(fewer, FEW)]
+    assert stats.ttest_ind(other, one_by_one).pvalue < 0.01  # what it would not have missed
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ rates, loss, and the settings of the optimizer. Those of one seed and data share
 What a lane computes is what `train.train` computes for it alone: the same initial weights, the same order of images and, to
 rounding, the same weights after every step. Its dropout masks are others, but no more than those of `train.train` do they
 depend on what is trained beside it: they come from (seed, epoch, step, layer). Rounding does, as wider neighbours change
-the order of sums; over tens of thousands of steps it grows until a run is as another seed would be. A loss that is no longer a number ends its
-own lane only.
+the order of sums; over tens of thousands of steps it grows until a run is as another seed would be. A loss that is no
+longer a number ends its own lane only.
 """
 
 import time
