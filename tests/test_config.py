@@ -107,7 +107,8 @@ def test_every_recipe_gives_its_command_and_plans(recipe, configure, mnist):
     text = (CONF / "recipe" / f"{recipe}.yaml").read_text()
     assert re.search(rf"python -m digitexp \+recipe={recipe} data.path=FILE", text)
     spelt = plan(configure(f"+recipe={recipe}", f"data.path={mnist}"))
-    assert spelt.runs >= 1
+    assert spelt.runs == {"fast996": 10, "best": 5}.get(recipe, 1)
+    assert spelt.config.training.precision == "float32"
     known = {"seed003": "cnn"}
     assert recipe in ("best", "fast996") or spelt.config.model == network_named(known.get(recipe, recipe))
     assert recipe != "fast996" or cost(spelt.config) <= 12  # TFLOP, the promise of its name
