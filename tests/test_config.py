@@ -112,6 +112,16 @@ REFUSED = {
     "training.label_smoothing=1": r"training\.label_smoothing=1\.0",
     "training.ema=1": r"training\.ema=1\.0: must be a share between 0 and 1, or null",
     "evaluation.target=99": r"evaluation\.target=99\.0: must be a share above 0",
+    "data.validation=0 training.early_stopping.patience=3":
+        r"training\.early_stopping\.monitor=val/accuracy: must be train/accuracy or train/loss with data\.validation=0",
+    "data.validation=0 training.schedule.name=plateau":
+        r"training\.schedule\.monitor=val/accuracy: must be train/accuracy or train/loss with data\.validation=0",
+    "data.validation=0 evaluation.target=0.9": r"evaluation\.target=0\.9: must be null with data\.validation=0",
+    "search.refit=true training.schedule.name=plateau": r"must be train/accuracy or train/loss with search\.refit=true",
+    "model=baseline training.augmentation.preset=rotate_zoom_shift":
+        r"training\.augmentation\.rotation=10\.0: must be 0 with model=baseline, which is fitted once",
+    "model=baseline training.early_stopping.patience=3": r"training\.early_stopping\.patience=3: must be null with model=baseline",
+    "model=baseline evaluation.target=0.9": r"evaluation\.target=0\.9: must be null with model=baseline",
     "evaluation.shifts=9": r"evaluation\.shifts=9: must be pixels from 0 to 4",
 }
 
@@ -166,8 +176,13 @@ def test_every_sweep_asks_a_question_and_plans(sweep, configure, mnist):
 @pytest.mark.parametrize("override", REFUSED)
 def test_refuses_in_one_sentence(override):
     with pytest.raises(ConfigError, match=REFUSED[override]) as refused:
-        compose([override])
+        compose(override.split())
     assert "\n" not in str(refused.value)
+
+
+def test_without_validation_images_what_is_watched_is_of_training():
+    watched = ["training.early_stopping.patience=3", "training.early_stopping.monitor=train/loss"]
+    assert compose(["data.validation=0", "search.objective=null", *watched]).training.early_stopping.patience == 3
 
 
 def test_refuses_a_network_that_leaves_no_pixels(configure):
