@@ -10,6 +10,7 @@ from digitexp import registry
 from digitexp.compose import compose, recipes, sweeps
 from digitexp.config import CONF, change, decisive, flatten, network_named, present, to_yaml, type_of
 from digitexp.data.mnist import read_mnist
+from digitexp.data.sets import load
 from digitexp.errors import ConfigError, DigitexpError
 from digitexp.planning import cost, plan
 from digitexp.settings import Dense
@@ -19,6 +20,29 @@ CHOICES = [
     for group in ("data", "model", "training")
     for file in sorted((CONF / group).glob("*.yaml"))
 ]
+
+# What each seed says of its own training, and how many images it says that there are.
+PUBLISHED = {
+    "seed000": ({
+        "optimizer.name": "rmsprop", "training.schedule.name": "plateau", "training.schedule.monitor": "val/accuracy",
+        "training.schedule.patience": 3, "training.schedule.factor": 0.5, "training.schedule.minimum": 1e-5,
+        "training.augmentation.rotation": 10.0, "training.augmentation.zoom": 0.1, "training.augmentation.shift": 0.1,
+    }, {}),
+    "seed001": ({
+        "data.name": "kaggle_stand_in", "data.validation": 0.2, "training.batch_size": 128, "training.epochs": 100,
+        "training.augmentation.preset": "rotate_zoom_shift",  # it names these three, and not how far
+    }, {"train": 33_600, "val": 8_400}),
+    "seed002": ({"optimizer.name": "adadelta", "optimizer.learning_rate": 1.0, "training.augmentation.preset": "none"},
+                {"train": 60_000, "test": 10_000}),
+    "seed003": ({"optimizer.name": "adam", "training.epochs": 200, "training.augmentation.preset": "none"},
+                {"train": 60_000, "test": 10_000}),
+    "seed004": ({
+        "data.name": "kaggle_stand_in", "data.validation": 0.1, "data.split_seed": 66, "optimizer.name": "adam",
+        "optimizer.learning_rate": 0.001, "optimizer.beta_1": 0.9, "optimizer.beta_2": 0.999,
+        "training.schedule.name": "exponential", "training.schedule.decay": 0.9, "training.batch_size": 64, "training.epochs": 20,
+        "training.augmentation.rotation": 10.0, "training.augmentation.zoom": 0.1, "training.augmentation.shift": 0.1,
+    }, {"train": 37_800, "val": 4_200}),
+}  # fmt: skip
 
 REFUSED = {
     "training.epoch=3": r"training\.epoch: no such setting; training has engine, .*Did you mean 'training\.epochs'\?",
@@ -88,6 +112,16 @@ REFUSED = {
     "training.label_smoothing=1": r"training\.label_smoothing=1\.0",
     "training.ema=1": r"training\.ema=1\.0: must be a share between 0 and 1, or null",
     "evaluation.target=99": r"evaluation\.target=99\.0: must be a share above 0",
+    "data.validation=0 training.early_stopping.patience=3":
+        r"training\.early_stopping\.monitor=val/accuracy: must be train/accuracy or train/loss with data\.validation=0",
+    "data.validation=0 training.schedule.name=plateau":
+        r"training\.schedule\.monitor=val/accuracy: must be train/accuracy or train/loss with data\.validation=0",
+    "data.validation=0 evaluation.target=0.9": r"evaluation\.target=0\.9: must be null with data\.validation=0",
+    "search.refit=true training.schedule.name=plateau": r"must be train/accuracy or train/loss with search\.refit=true",
+    "model=baseline training.augmentation.preset=rotate_zoom_shift":
+        r"training\.augmentation\.rotation=10\.0: must be 0 with model=baseline, which is fitted once",
+    "model=baseline training.early_stopping.patience=3": r"training\.early_stopping\.patience=3: must be null with model=baseline",
+    "model=baseline evaluation.target=0.9": r"evaluation\.target=0\.9: must be null with model=baseline",
     "evaluation.shifts=9": r"evaluation\.shifts=9: must be pixels from 0 to 4",
 }
 
@@ -106,11 +140,24 @@ def test_every_file_of_conf_composes_and_plans(choice, mnist, configure, tmp_pat
 def test_every_recipe_gives_its_command_and_plans(recipe, configure, mnist):
     text = (CONF / "recipe" / f"{recipe}.yaml").read_text()
     assert re.search(rf"python -m digitexp \+recipe={recipe} data.path=FILE", text)
+    for words in re.findall(r"#   \.\.\. (.+?)(?:  |\n)", text):
+        compose([f"+recipe={recipe}", "data.path=FILE", *words.split()])
     spelt = plan(configure(f"+recipe={recipe}", f"data.path={mnist}"))
-    assert spelt.runs >= 1
+    assert spelt.runs == {"fast996": 10, "best": 5}.get(recipe, 1)
+    assert spelt.config.training.precision == "float32"
     known = {"seed003": "cnn"}
     assert recipe in ("best", "fast996") or spelt.config.model == network_named(known.get(recipe, recipe))
     assert recipe != "fast996" or cost(spelt.config) <= 12  # TFLOP, the promise of its name
+
+
+@pytest.mark.parametrize("recipe", PUBLISHED)
+def test_a_recipe_trains_as_its_author_did(recipe, configure, mnist):
+    settings, images = PUBLISHED[recipe]
+    config = configure(f"+recipe={recipe}", f"data.path={mnist}")
+    configured, sets = flatten(config) | present(config), load(config.data)  # present: what the preset stands for
+    assert {path: configured[path] for path in settings} == settings
+    assert (config.training.early_stopping.patience is not None) == (recipe == "seed001")
+    assert {name: len(sets[name]) for name in images} == images
 
 
 @pytest.mark.parametrize("sweep", sweeps())
@@ -129,8 +176,13 @@ def test_every_sweep_asks_a_question_and_plans(sweep, configure, mnist):
 @pytest.mark.parametrize("override", REFUSED)
 def test_refuses_in_one_sentence(override):
     with pytest.raises(ConfigError, match=REFUSED[override]) as refused:
-        compose([override])
+        compose(override.split())
     assert "\n" not in str(refused.value)
+
+
+def test_without_validation_images_what_is_watched_is_of_training():
+    watched = ["training.early_stopping.patience=3", "training.early_stopping.monitor=train/loss"]
+    assert compose(["data.validation=0", "search.objective=null", *watched]).training.early_stopping.patience == 3
 
 
 def test_refuses_a_network_that_leaves_no_pixels(configure):

@@ -236,13 +236,14 @@ def test_pictures_of_the_best_only(ask, client):
 
 def test_the_winner_is_refitted_on_training_and_validation_images(ask, client, uri):
     space = "search.space={optimizer.name:[adam,ftrl]}"
-    outcome = ask(space, "search.refit=true", name="refitted")
+    asked = space, "search.refit=true", "evaluation.target=0.9"  # the target is one of validation
+    outcome = ask(*asked, name="refitted")
     version = client.get_model_version_by_alias("digitexp.refitted", "best")
     run = client.get_run(version.tags["digitexp.run"])
     assert (run.data.params["data.validation"], run.data.params["optimizer.name"]) == ("0.0", "adam")
     assert "val/accuracy" not in run.data.metrics
     assert run.info.experiment_id == client.get_experiment_by_name("single").experiment_id
-    assert ask(space, "search.refit=true", name="refitted").trained == 0
+    assert ask(*asked, name="refitted").trained == 0
     assert client.get_model_version_by_alias("digitexp.refitted", "best").version == version.version
     assert outcome.best == "models:/digitexp.refitted@best"
 

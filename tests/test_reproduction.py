@@ -3,15 +3,19 @@
 import csv
 from dataclasses import replace
 
+import fake_training
 import numpy as np
 import pytest
 
 from digitexp import cli, experiment, reproduction, screen
 from digitexp.compose import compose
 from digitexp.errors import ConfigError, TrackingError
-from digitexp.planning import plan
+from digitexp.planning import digests, plan
 from digitexp.reports import pair
-from digitexp.tracking import portable
+from digitexp.signature import signature
+from digitexp.tracking import portable, reader
+from digitexp.tracking.store import open_store
+from digitexp.training import engines
 
 QUICK = ["data.limit=150", "training.epochs=2", "search.space={optimizer.name:[adam,sgd]}", "search.name=asked"]
 
@@ -60,6 +64,30 @@ def test_so_does_a_run_of_a_file_and_what_changed_is_named(asked, tmp_path, monk
     assert again.differs.keys() == {"version.keras", "data test"}
     assert next(one for one in again.measured if one.metric == "test/accuracy").p < 0.001
     assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("units", "precision"), [(False, "float32"), (True, "mixed_bfloat16")])
+def test_a_run_comes_again_in_the_precision_that_trained_it(units, precision, fake, configure, monkeypatch, tmp_path):
+    """`auto` stands for another one where the processor is of the other kind."""
+    config = configure("model=cnn", "search.name=asked", "search.repeats=2", "search.objective=null",
+                       "tracking.pictures=best", *QUICK[:2])  # fmt: skip
+    monkeypatch.setattr(engines, "has_bfloat16_units", lambda: units)
+    outcome = experiment.run(plan(config), "", None, fake_training.run)
+    monkeypatch.setattr(engines, "has_bfloat16_units", lambda: not units)
+    store = open_store(config.tracking.uri)
+    sweep = reader.sweep(store, "asked")
+    file = tmp_path / "runs.csv"
+    file.write_text(portable.table(sweep))
+    for run in (*sweep.runs, *portable.read(file).runs):
+        assert run.settings["training.precision"] == precision
+        again = reproduction.configured(run, config)
+        assert (again.training.precision, signature(again, digests(again))) == (precision, run.signature)
+    begun = next(run.id for run in reader.finished(store) if run.parent == outcome.parent)
+    assert reader.settings(store, begun)["training.precision"] == precision
+    older = replace(sweep.runs[0], settings=sweep.runs[0].settings | {"training.precision": "auto"})
+    file.write_text(portable.table(replace(sweep, runs=[older])))
+    assert portable.read(file).runs[0].settings["training.precision"] == "auto"
 
 
 def test_what_is_not_recorded_is_refused(asked, tmp_path):

@@ -1,5 +1,6 @@
 """A run goes on from its checkpoint, and is what it would have been."""
 
+import time
 import weakref
 from contextlib import suppress
 
@@ -87,6 +88,16 @@ def test_what_cannot_be_read_is_trained_again(tmp_path):
     file.write_bytes(file.read_bytes()[:100])
     assert checkpoints.load(file, 9) is None
     assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
+
+
+def test_the_seconds_of_a_baseline_are_of_its_reading_too(tmp_path, monkeypatch):
+    def predict(images):
+        time.sleep(0.1)
+        return np.full((len(images), 10), 0.1, np.float32)
+
+    monkeypatch.setattr(runs.baselines, "fit", lambda *given: predict)
+    outcomes, _ = train([compose(["model=baseline"])], tmp_path, checkpoint=False)
+    assert outcomes[0].metrics["seconds"] >= 0.2  # val and test
 
 
 def test_a_disk_that_refuses_a_checkpoint_stops_no_training(tmp_path):

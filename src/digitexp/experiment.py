@@ -84,7 +84,7 @@ def _refit(sweep: Plan, outcome: Outcome, watch: Watch) -> str | None:
         "search.refit": False,
         "tracking.runs": None,
     }
-    whole = {"data.validation": 0.0, "data.folds": None, "data.fold": 1, "search.objective": None}
+    whole = {"data.validation": 0.0, "data.folds": None, "data.fold": 1, "search.objective": None, "evaluation.target": None}
     config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
     spelt = planning.plan(config, partial(ledger.network, config.tracking.uri))
     refitted = run(spelt, "The winner, trained on training and validation images", watch)

@@ -76,6 +76,9 @@ class Config:
                 f"none with loss={self.loss}, which is no mean over images")  # fmt: skip
         require(bool(self.data.evaluation_sets), "data.test", self.data.test,
                 "more than 0 where data.validation=0 and nothing is drawn; a run is scored on some images")  # fmt: skip
+        self._check_watched()
+        if isinstance(self.model, Baseline):
+            self._check_baseline()
         objective = self.search.objective
         if objective is None:
             return
@@ -87,3 +90,26 @@ class Config:
             why = "nothing is chosen by the images that are scored last" if last else "this data cannot give it"
             offer = f"allowed are {', '.join(allowed)}" if allowed else "with data.validation=0 there is none to choose by"
             raise ConfigError(f"search.objective={objective}: {why}; {offer}, or null.{nearest(objective, allowed)}")
+
+    def _check_watched(self) -> None:
+        """What is watched of "val" after each epoch needs such a set; a winner that is trained again has none."""
+        training, validated = self.training, "val" in self.data.evaluation_sets
+        why = "search.refit=true, which trains the winner" if validated else "data.validation=0, which trains"
+        watched = {
+            "training.early_stopping.monitor": training.early_stopping.patience and training.early_stopping.monitor,
+            "training.schedule.monitor": training.schedule.name == "plateau" and training.schedule.monitor,
+        }
+        for path, monitor in watched.items():
+            require(not monitor or monitor.startswith("train/") or (validated and not self.search.refit), path, monitor,
+                    f"train/accuracy or train/loss with {why} without such a set")  # fmt: skip
+        require(self.evaluation.target is None or validated, "evaluation.target", self.evaluation.target,
+                "null with data.validation=0: it is an accuracy of val")  # fmt: skip
+
+    def _check_baseline(self) -> None:
+        """What belongs to epochs would silently do nothing."""
+        why = "with model=baseline, which is fitted once, to the images as they are"
+        for name, amount in self.training.augmentation.amounts.items():
+            require(amount == 0, f"training.augmentation.{name}", amount, f"0 {why}")
+        patience, target = self.training.early_stopping.patience, self.evaluation.target
+        require(patience is None, "training.early_stopping.patience", patience, f"null {why}")
+        require(target is None, "evaluation.target", target, f"null {why}")

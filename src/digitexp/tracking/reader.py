@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from digitexp.config import decisive, from_yaml
+from digitexp.config import NEUTRAL, decisive, from_yaml
 from digitexp.errors import TrackingError, nearest
 from digitexp.results import Predictions, Result
 from digitexp.tracking import artifacts
@@ -93,7 +93,7 @@ def settings(store: Store, run: str) -> dict[str, Any]:
     found = store.client.get_run(run)
     asked = from_yaml(_local(store, found.data.tags["mlflow.parentRunId"], "config.yaml").read_text())
     point = json.loads(found.data.tags[f"{TAG}point"])
-    return decisive(asked | point) | {"seed": int(found.data.params["seed"])}
+    return decisive(_resolved(asked, found) | point) | {"seed": int(found.data.params["seed"])}
 
 
 def epochs(store: Store, signature: str) -> int:
@@ -177,8 +177,7 @@ def _sweep(store: Store, parent: Mapping[str, Any], note: str) -> SweepRecord:
 def _run_record(store: Store, run: Any, asked: Mapping[str, Any]) -> RunRecord:
     tags = run.data.tags
     point, seed = json.loads(tags[f"{TAG}point"]), int(run.data.params["seed"])
-    resolved = {path: run.data.params[path] for path, value in asked.items() if value == "auto" and path in run.data.params}
-    settings = decisive(dict(asked) | resolved | point)
+    settings = decisive(_resolved(asked, run) | point)
     started = datetime.fromtimestamp(run.info.start_time / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     record = {"signature": tags[f"{TAG}signature"], "trial": int(tags[f"{TAG}trial"]), "seed": seed, "point": point,
               "settings": settings, "started": started, "facts": _facts(store, run)}  # fmt: skip
@@ -198,6 +197,12 @@ def _run_record(store: Store, run: Any, asked: Mapping[str, Any]) -> RunRecord:
         read={part: found.probabilities.argmax(axis=1) for part, found in predicted.items()},
         probabilities={part: found.probabilities for part, found in predicted.items()},
     )
+
+
+def _resolved(asked: Mapping[str, Any], run: Any) -> dict[str, Any]:
+    """What was asked, with what trained the run in the place of `auto`: as it was logged, neutral where it was not."""
+    known = NEUTRAL | run.data.params
+    return {path: known.get(path, value) if value == "auto" else value for path, value in asked.items()}
 
 
 def _facts(store: Store, run: Any) -> dict[str, str]:
