@@ -6,7 +6,8 @@
 Every arm runs in a fresh process, and before each other arm the lanes run again: A B A C A D. Networks differ in their
 learning rate, so that none is trained twice. Rates are networks times epochs a second: `whole` counts all from the
 configurations to the trained networks, building, tracing and compiling included; `steady` only the epochs after the first.
-The others train 8 networks, as more would not change their rate; the lanes are 1, 8, 32 and 128. Ratios are of neighbours,
+The others train 8 networks, as more would not change their rate; the lanes are 1, 8, 32 and 128 of one seed, which share
+their batches, and 32 of 32 seeds, each with batches of its own. Ratios are of neighbours,
 and their median is given with their range. Writes bench/results/lanes.json. Ends with code 1 when the arms did not do the
 same work: the same steps, the same images, a mean accuracy within 0.2 points.
 """
@@ -36,7 +37,8 @@ OTHERS = {
     "sklearn": "scikit-learn's MLPClassifier, all cores",
 }
 LANES = (8, 32)  # each is compared with the others
-ALONE = (1, 128)
+ALONE = (("lanes", 1), ("lanes", 128), ("seeds", 32))
+LANED = ("lanes", "seeds")  # trained side by side
 
 
 def main() -> int:
@@ -53,7 +55,7 @@ def main() -> int:
     runs = []
     pairs = [arm for other in OTHERS for lanes in LANES for arm in (("lanes", lanes), (other, 8))]
     for _ in range(arguments.rounds):
-        for name, networks in [*pairs, *(("lanes", lanes) for lanes in ALONE)]:
+        for name, networks in [*pairs, *ALONE]:
             own = ["--epochs", str(arguments.epochs), "--arm", name, str(networks)]
             runs.append(fresh(__file__, [arguments.mnist, *own]))
             print(
@@ -88,6 +90,7 @@ def run_arm(name: str, networks: int, mnist: str, epochs: int) -> dict[str, Any]
     ticks: list[float] = []
     arm: Callable[..., Trained] = {
         "lanes": lanes_arm,
+        "seeds": seeds_arm,
         "keras": keras_arm,
         "tuner": tuner_arm,
         "optuna": optuna_arm,
@@ -102,7 +105,7 @@ def run_arm(name: str, networks: int, mnist: str, epochs: int) -> dict[str, Any]
         "arm": name, "networks": networks, "whole": whole, "cpu_seconds": cpu,
         "steady": steady(name, networks, epochs, ticks, started),
         "accuracy": sum(accuracy) / networks, "steps": steps, "images": len(sets["train"]) * epochs,
-        "gflop_per_epoch": flops(base) * len(sets["train"]) / 1e9, "matmul": matmul_rate() if name == "lanes" else None,
+        "gflop_per_epoch": flops(base) * len(sets["train"]) / 1e9, "matmul": matmul_rate() if name in LANED else None,
     }  # fmt: skip
 
 
@@ -110,8 +113,8 @@ def steady(name: str, networks: int, epochs: int, ticks: list[float], started: f
     """Model-epochs a second after the first epoch of every training; `ticks` are the ends of all epochs."""
     if name == "sklearn" or epochs == 1:
         return networks * epochs / (ticks[-1] - started)
-    gaps = [after - before for index, (before, after) in enumerate(pairwise(ticks), 1) if name == "lanes" or index % epochs]
-    return (networks if name == "lanes" else 1) * len(gaps) / sum(gaps)
+    gaps = [after - before for index, (before, after) in enumerate(pairwise(ticks), 1) if name in LANED or index % epochs]
+    return (networks if name in LANED else 1) * len(gaps) / sum(gaps)
 
 
 def prepare(name: str) -> Any:
@@ -141,6 +144,17 @@ def variants(base: Any, rates: list[float]) -> list[Any]:
 
 
 def lanes_arm(base: Any, rates: list[float], sets: Any, ticks: list[float], loaded: Any) -> Trained:
+    return side_by_side(variants(base, rates), sets, ticks, loaded)
+
+
+def seeds_arm(base: Any, rates: list[float], sets: Any, ticks: list[float], loaded: Any) -> Trained:
+    from digitexp.config import change
+
+    configs = [change(config, {"seed": seed}) for seed, config in enumerate(variants(base, rates), 1)]
+    return side_by_side(configs, sets, ticks, loaded)
+
+
+def side_by_side(configs: list[Any], sets: Any, ticks: list[float], loaded: Any) -> Trained:
     lanes, train = loaded
 
     def on_epoch(lane: int, epoch: int, metrics: dict[str, float]) -> bool:
@@ -148,7 +162,7 @@ def lanes_arm(base: Any, rates: list[float], sets: Any, ticks: list[float], load
             ticks.append(time.perf_counter())
         return True
 
-    trained = lanes.train(variants(base, rates), [{"train": sets["train"]}] * len(rates), on_epoch=on_epoch)
+    trained = lanes.train(configs, [{"train": sets["train"]}] * len(configs), on_epoch=on_epoch)
     models = [model for model, _ in trained]
     finished = time.perf_counter()
     return finished, predictions(models, sets, train), steps_of(models[0])
@@ -279,12 +293,11 @@ def summarise(runs: list[dict[str, Any]], epochs: int) -> dict[str, Any]:
         ]
         for run in runs
     }
-    eight = [run for run in runs if run["networks"] == 8]
-    reference = median(run["accuracy"] for run in eight if run["arm"] == "lanes")
+    reference = median(run["accuracy"] for run in runs if run["arm"] == "lanes")
     return {
         **about(*PACKAGES), "epochs": epochs, "batch_size": BATCH,
         "same_work": len({(run["images"], run["steps"]) for run in runs}) == 1
-        and all(abs(run["accuracy"] - reference) <= TOLERANCE for run in eight),
+        and all(abs(run["accuracy"] - reference) <= TOLERANCE for run in runs if run["networks"] > 1),
         "arms": {name: spread_of(of_arm) for name, of_arm in arms.items()},
         "lanes_are_faster_by": {
             name: {kind: spread(values) for kind, values in kinds.items()} for name, kinds in ratios.items()
