@@ -83,7 +83,7 @@ def test_what_stands_and_what_does_not(judged):
 
 
 def test_kinds_of_network_are_not_correlated_together(judged):
-    """Over all 23 networks the correlation is 0.61; it is that of the CNNs, and of CNNs being better at both."""
+    """Over all 23 networks the correlation is 0.61, which is that of neither kind."""
     (why,) = [opinion.why for opinion in judged.opinions if opinion.claim.id == "test_is_no_guide"]
     assert [part[: part.index(" (")] for part in why.split("; ") if "rank" in part] == [
         "cnn: rank correlation 0.90", "dense: rank correlation 0.33",

@@ -1,19 +1,22 @@
 """Verdicts: each by its rule, on runs whose truth is known."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from digitexp.compose import compose
+from digitexp.config import decisive, flatten
 from digitexp.errors import ConfigError
 from digitexp.evaluation.counts import Count
 from digitexp.reports import findings, report, verdicts
-from digitexp.reports.claims import Claim, Number, Reported
+from digitexp.reports.claims import Claim, Number, Reported, read
 from digitexp.reports.verdicts import AGREES, DIFFERS, FEW, NOT, REPRODUCED, UNCLEAR, UNTESTABLE, WIDE
 from digitexp.settings.verbs import VERSION
 from digitexp.tracking.records import RunRecord, SweepRecord
 
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 RULE = compose().rule
 PATH = "data.manual_labels"
 REAL = {
@@ -283,6 +286,27 @@ def test_of_many_numbers_the_range_is_wider_and_one_too_wide_tells_nothing():
     assert [one.verdict for one in alone] == [AGREES]
     assert {one.verdict for one in together} == {WIDE}
     assert together[0].range.high - together[0].range.low > RULE.widest["test/accuracy"] > alone[0].range.high - alone[0].range.low
+
+
+@pytest.mark.parametrize(("seeds", "verdict", "numbers"), [(2, UNCLEAR, FEW), (3, REPRODUCED, AGREES)])
+def test_what_seed_000_says_of_augmentation_can_be_tested(seeds, verdict, numbers):
+    """Its recipe as a sweep: nothing is chosen by val/accuracy, so that claim and both its numbers have a judge."""
+    config = compose(["+sweep=reported/augmentation", "data.path=mnist.npz"])
+    place = "training.augmentation.preset"
+    runs = [
+        RunRecord(
+            f"{trial}-{seed}", trial, seed, {place: preset}, decisive(flatten(config) | {place: preset}), "2026-01-01", {},
+            metrics={"val/accuracy": (right + 3 * seed) / 6000}, images={"val": 6000}, digests={"val": "v"},
+            hits={"val": np.arange(6000) < right + 3 * seed},
+        )
+        for trial, (preset, right) in enumerate(zip(config.search.space[place], (5880, 5955), strict=True))
+        for seed in range(1, seeds + 1)
+    ]  # fmt: skip
+    sweep = SweepRecord("reported/augmentation", "Q?", "q", "grid", config.search.objective, seeds, "FINISHED", "digitexp", runs)
+    found = verdicts.judge(report.gather(sweep), read(EXPERIMENTS, sweep.name), RULE)
+    assert [one.verdict for one in found.verdicts] == [verdict]
+    assert [one.verdict for one in found.beside] == [numbers] * 2
+    assert [row["reported"] for row in findings.content(report.gather(sweep), found)["beside"]] == ["0.981", "0.994"]
 
 
 def test_one_seed_says_nothing_of_a_further_one():

@@ -321,7 +321,7 @@ def _further(row: Row, metric: str, confidence: float, rule: Rule) -> Interval |
     values = [run[metric] for run in row.scored.metrics]
     found = shares.further_seed(values, confidence) if len(values) >= rule.seeds else None
     if found is None or not metric.endswith("/accuracy"):
-        return found
+        return found and Interval(max(0.0, found.low), found.high)  # a loss
     mean, half = (found.low + found.high) / 2, (found.high - found.low) / 2
     if metric.startswith("val/"):
         images = compare.score(mean, row.scored.shares("val").images, confidence)
