@@ -125,12 +125,12 @@ def test_of_sweeps_without_a_difference_few_get_a_wrong_verdict(truth):
 UNTESTED = {
     "a setting that was not run": (report_of((300, 340)), claim_of(">", left=7), "data.manual_labels=7 was not run"),
     "another measure": (report_of((300, 340)), claim_of(">", metric="kaggle/accuracy"), "the runs have no kaggle/accuracy"),
-    "no setting at all": (report_of((300, 340)), replace(claim_of(">"), left="labels of my own"), "no sweep of ours varies it"),
+    "no setting at all": (report_of((300, 340)), replace(claim_of(">"), left="labels of my own"), "this program has no test for it"),
     "drawings of a pen": (report_of((300, 340), **{"data.drawn.source": "synthetic"}), claim_of(">"), "the drawings are a program's"),
     "other data": (report_of((300, 340), **{"data.name": "digits"}), claim_of(">"), "learnt digits, the rule asks for mnist"),
     "a part of the data": (report_of((300, 340), **{"data.limit": 6000}), claim_of(">"), "learnt 6,000 images (data.limit)"),
     "drawings cropped": (report_of((300, 340), **{"data.drawn.geometry": "box"}), claim_of(">"), "geometry=box, the rule asks for raw or mnist"),
-    "no judge": (report_of((300, 340)), replace(claim_of(">"), relation="among the largest"), "no sweep of ours varies it"),
+    "no judge": (report_of((300, 340)), replace(claim_of(">"), relation="among the largest"), "this program has no test for it"),
     "leakage": (report_of((300, 340), **{"data.allow_leakage": True}), claim_of(">"), "may have been trained on"),
     "what was chosen by it": (report_of((300, 340), objective="drawn/accuracy"), claim_of(">"), "ranked by it"),
 }  # fmt: skip

@@ -28,7 +28,7 @@ from digitexp.tracking.records import RunRecord
 REPRODUCED, NOT, UNCLEAR, UNTESTABLE = "reproduced", "not reproduced", "inconclusive", "not testable here"
 AGREES, DIFFERS = "could be one more seed of ours", "could not be one more seed of ours"
 WIDE, FEW = "too wide to tell", "too few seeds"
-NO_JUDGE = "no sweep of ours varies it"
+NO_JUDGE = "this program has no test for it"
 GEOMETRY = {"raw": "drawings as drawn", "box": "drawings cropped", "mnist": "drawings in MNIST's geometry"}
 
 
