@@ -89,7 +89,7 @@ def test_where_only_the_images_that_chose_were_scored_nothing_is_checked():
 @pytest.mark.slow
 def test_every_file_is_there_and_in_the_store(asked, written):
     folder, given = written
-    names = ["index.html", "README.md", "results.csv", "runs.csv", "best.yaml", "ranking.png", "accuracy.png", "loss.png",
+    names = ["index.html", "README.md", "results.csv", "runs.csv", "hits.npz", "best.yaml", "ranking.png", "accuracy.png", "loss.png",
              "confusion-best.png", "roc-best.png", "confusion-worst.png", "roc-worst.png", "roc.png",
              "confusion-change.png"]  # fmt: skip
     assert [file.name for file in given.files] == names
@@ -158,14 +158,21 @@ def test_rebuilt_from_its_file_alone(asked, written, tmp_path):
     given = experiment.report(compose([*settings, f"report.runs='{folder}/runs.csv'"]))
     rebuilt = tmp_path / NAME
     assert [file.name for file in given.files] == [
-        "index.html", "README.md", "results.csv", "runs.csv", "best.yaml", "ranking.png",
+        "index.html", "README.md", "results.csv", "runs.csv", "hits.npz", "best.yaml", "ranking.png",
     ]  # fmt: skip
     assert not (tmp_path / "none.db").exists()
-    assert (rebuilt / "runs.csv").read_bytes() == (folder / "runs.csv").read_bytes()
+    for name in ("runs.csv", "hits.npz", "results.csv"):  # ranks, intervals, top group and p-values: image by image
+        assert (rebuilt / name).read_bytes() == (folder / name).read_bytes(), name
+    assert "compared image by image with hits.npz; curves and confusions are not known" in (rebuilt / "index.html").read_text()
+    older = tmp_path / "older" / "runs.csv"
+    older.parent.mkdir()
+    older.write_bytes((folder / "runs.csv").read_bytes())
+    experiment.report(compose([*settings, f"report.runs='{older}'"]))
     tables = [pd.read_csv(place / "results.csv") for place in (folder, rebuilt)]
     same = ["rank", "trial", "optimizer.name", "seeds", "val/accuracy", "test/accuracy", "val/loss", "seconds"]
     assert tables[0][same].equals(tables[1][same])
-    assert "written from runs.csv alone" in (rebuilt / "index.html").read_text()
+    assert not (rebuilt / "hits.npz").exists()
+    assert "compared by their accuracies" in (rebuilt / "index.html").read_text()
 
 
 @pytest.mark.slow
@@ -288,6 +295,44 @@ def test_a_file_of_runs_is_read_back_as_it_was(case, tmp_path):
     plain = [replace(run, curves={}, labels={}, read={}) for run in sweep.runs]
     assert [replace(run, point=dict(run.point)) for run in back.runs] == plain
     assert portable.table(back) == file.read_text()
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_which_images_were_recognised_is_kept_in_a_bit_each(case, tmp_path):
+    sweep, _ = ANSWERS[case]
+    (tmp_path / "runs.csv").write_text(portable.table(sweep))
+    portable.write_hits(sweep, tmp_path / "hits.npz")
+    back = portable.read(tmp_path / "runs.csv", "made")
+    for run, kept in zip(sweep.runs, back.runs, strict=True):
+        assert kept.read == {}
+        assert kept.recognised.keys() == run.recognised.keys()
+        assert all((kept.hits[part] == hits).all() for part, hits in run.recognised.items())
+    portable.write_hits(back, tmp_path / "again.npz")
+    if (tmp_path / "hits.npz").exists():
+        assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "hits.npz").read_bytes()
+
+
+def test_runs_that_met_other_sets_keep_their_own_hits(tmp_path):
+    """One that was scored on fewer images, and one whose hits are not known."""
+    few = run_of(1, 1, share(3, 5))
+    few = replace(few, labels={"val": few.labels["val"]}, read={"val": few.read["val"]}, metrics={"val/accuracy": 0.6, "seconds": 1.0})
+    unknown = replace(run_of(2, 1, share(9)), labels={}, read={})
+    sweep = sweep_of([run_of(0, 1, share(190)), few, unknown])
+    (tmp_path / "runs.csv").write_text(portable.table(sweep))
+    portable.write_hits(sweep, tmp_path / "hits.npz")
+    first, second, third = portable.read(tmp_path / "runs.csv").runs
+    assert [first.hits["test"].sum(), second.hits["val"].tolist(), list(second.hits), third.hits] == [190, [True] * 3 + [False] * 2, ["val"], {}]
+    bits = np.load(tmp_path / "hits.npz")
+    assert {name: (bits[name].dtype.kind, bits[name].shape) for name in bits.files} == {
+        "signatures": ("U", (2,)), "val": ("u", (2, 25)), "test": ("u", (2, 25)),
+    }  # fmt: skip
+
+
+def test_hits_that_cannot_be_read_are_refused(tmp_path):
+    (tmp_path / "runs.csv").write_text(portable.table(sweep_of([run_of(0, 1, share(9))])))
+    (tmp_path / "hits.npz").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"hits\.npz: cannot be read: .*; allowed is a hits\.npz that digitexp report wrote"):
+        portable.read(tmp_path / "runs.csv")
 
 
 def test_odd_values_survive_the_file(tmp_path):

@@ -1,6 +1,7 @@
 """Who gains from drawings that are trained on: by writer, from a store of two people's drawings."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from digitexp.data import drawings, pen
 from digitexp.data.store import DrawingStore
 from digitexp.errors import DataError
 from digitexp.planning import plan
+from digitexp.reports import report, writers
 from digitexp.tracking import reader
+from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import open_store
 
 CLASSES = [str(digit) for digit in range(10)]
@@ -54,6 +57,29 @@ def test_each_writer_has_a_column_and_the_own_one_says_so(drawn, capsys):
     hits = np.array([run.labels["drawn"] == run.read["drawn"] for run in with_labels])
     assert float(rows["40", "ann"]["accuracy"]) == pytest.approx(hits[:, :20].mean(), abs=1e-6)
     assert float(rows["40", "ben"]["accuracy"]) == pytest.approx(hits[:, 20:].mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("people", [1, 2])
+def test_without_a_second_person_hands_cannot_be_told_apart(people):
+    """The own writer gains 0.5, the test images nothing: that may be the pen. Beside another person it is the hand."""
+    runs = [
+        RunRecord(
+            f"{labels}-{seed}", labels, seed, {writers.LABELS: labels}, {"data.classes": CLASSES, "training.epochs": 1}, "2026-01-01", {},
+            metrics={"drawn/accuracy": 0.5, "test/accuracy": 0.5}, images={"drawn": 80, "test": 80}, digests={},
+            labels=dict.fromkeys(("drawn", "test"), np.zeros(80, int)),
+            read={"drawn": np.arange(80) % 4 // (4 if labels else 2), "test": np.arange(80) % 2},
+        )
+        for labels in (0, 40)
+        for seed in (1, 2, 3)
+    ]  # fmt: skip
+    runs = [replace(run, read=run.read | {"drawn": np.where(np.arange(80) < 40, run.read["drawn"], np.arange(80) % 2)}) for run in runs]
+    runs = runs if people == 2 else [replace(run, **{name: {part: getattr(run, name)[part][:40] for part in ("drawn", "test")} for name in ("labels", "read")}) for run in runs]
+    gathered = report.gather(SweepRecord("made", "Whose?", "q", "grid", None, 3, "FINISHED", "digitexp", runs))
+    found = writers.by_writer(gathered, (["ann"] * 40 + ["ben"] * 40)[: 40 * people], ["ann"] * 40)
+    said = writers.answer(found)
+    assert said.startswith("From 0 to 40 drawings trained on, ann gains +0.5000")
+    assert said.endswith("nobody else was scored with the same pen.") == (people == 1)
+    assert ("they teach their own writer more. The difference is" in said) == (people == 2)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from digitexp.evaluation.counts import Count
 from digitexp.reports.claims import DIRECTED, Claim, Comparison, Number, Reported
 from digitexp.settings import Rule
 
-STANDS, NOT, OPPOSED, NOTHING = "stands", "does not stand", "is contradicted", "no counts reported"
+STANDS, NOT, OPPOSED, NOTHING = "stands", "not shown", "is contradicted", "no counts reported"
 
 # The least cross-entropy and mean errors of an image that is misread: its true class has a probability of 1/2 at most.
 _LEAST_LOSS = {
@@ -146,18 +146,24 @@ def _opinion(reported: Reported, claim: Claim, judged: Sequence[Judged], rule: R
 
 
 def _uncorrelated(reported: Reported, claim: Claim, rule: Rule) -> Opinion:
-    """Test against drawn accuracy over all settings of which both were reported, each network once."""
-    pairs = {}
+    """Test against drawn accuracy over the settings of which both were reported, each network once, kind by kind.
+
+    Two kinds together would be correlated by what sets them apart alone. It stands, or is contradicted, when every kind
+    says so, with intervals that hold together (Bonferroni); where they disagree it is not shown.
+    """
+    pairs: dict[str, set[tuple[float, float]]] = {}
     for number in reported.numbers:
         other = next((one for one in reported.numbers if one.id == number.id and one.metric == claim.right), None)
         if number.metric == claim.left and other and number.value is not None and other.value is not None:
-            pairs[number.value, other.value, number.model] = (number.value, other.value)
-    listed = list(pairs.values())
-    r, (low, high), p = counts.correlation([a for a, _ in listed], [b for _, b in listed])
-    why = f"rank correlation {r:.2f} ({low:.2f} to {high:.2f}; p {_shown(p)}) over {len(pairs)} reported networks"
-    if -rule.correlation < low and high < rule.correlation:
-        return Opinion(claim, STANDS, [], why)
-    return Opinion(claim, NOTHING if math.isnan(r) else OPPOSED if p < rule.alpha else NOT, [], why)
+            pairs.setdefault(number.model, set()).add((number.value, other.value))
+    verdicts, whys = set(), []
+    for kind, values in sorted(pairs.items()):
+        first, second = zip(*sorted(values), strict=True)
+        r, (low, high), p = counts.correlation(first, second, 1 - rule.alpha / len(pairs))
+        within, apart = -rule.correlation < low and high < rule.correlation, p < rule.alpha / len(pairs)
+        verdicts.add(NOTHING if math.isnan(r) else STANDS if within else OPPOSED if apart else NOT)
+        whys.append(f"{kind}: rank correlation {r:.2f} ({low:.2f} to {high:.2f}; p {_shown(p)}) over {len(values)} networks")
+    return Opinion(claim, NOTHING if not verdicts else verdicts.pop() if len(verdicts) == 1 else NOT, [], "; ".join(whys))
 
 
 def _shown(p: float) -> str:

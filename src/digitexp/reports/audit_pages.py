@@ -41,11 +41,11 @@ def summary(audit: Audit) -> str:
     judged = [opinion for opinion in audit.opinions if opinion.verdict != audits.NOTHING]
     verdicts = (audits.STANDS, audits.NOT, audits.OPPOSED)
     stand, fall, opposed = (sum(one.verdict == verdict for one in judged) for verdict in verdicts)
-    against = f", {opposed} {'is' if opposed == 1 else 'are'} contradicted by them" if opposed else ""
-    return (f"Of {len(audit.opinions)} claims, {stand} stand by the reported counts alone, {fall} do not{against}, and "
-            f"{len(audit.opinions) - len(judged)} come without counts. Every number is one training: these tests know how "
-            "many images were read, not how far another seed would differ, so they uphold too much rather than too "
-            "little.")  # fmt: skip
+    against = f", {opposed} {'is' if opposed == 1 else 'are'} contradicted" if opposed else ""
+    return (f"Of {len(audit.opinions)} claims, {stand} stand by the reported counts alone, {fall} are not shown by them"
+            f"{against}, and {len(audit.opinions) - len(judged)} come without counts. Every number is one training: these "
+            "tests know how many images were read, not how far another seed would differ, so they uphold too much rather "
+            "than too little.")  # fmt: skip
 
 
 def content(audit: Audit, rule: Rule) -> dict[str, Any]:

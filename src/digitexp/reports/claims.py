@@ -15,7 +15,8 @@ NUMBERS, CLAIMS = "reported.csv", "claims.csv"
 _NUMBER = ("id", "model", "setting", "metric", "value", "correct", "n", "epochs", "error_percent", "source", "note")
 _CLAIM = ("id", "left", "relation", "right", "metric", "wording")
 DIRECTED = (">", "<")
-_RELATIONS = (*DIRECTED, "=", "between", "uncorrelated", "among the largest")
+_COMPARED = (*DIRECTED, "=", "between")
+_RELATIONS = (*_COMPARED, "uncorrelated", "among the largest")
 
 Point = Mapping[str, Any]
 
@@ -70,12 +71,17 @@ class Claim:
         chance = re.fullmatch(r"chance ([\d.]+)", self.right)
         if chance and left:
             return [Comparison(point, self.relation, float(chance[1])) for point in left]
-        if not left or not right:
+        if not left or not right or self.relation not in _COMPARED:
             return []
         if self.relation == "between":
             low, high = right
             return [Comparison(point, *end) for point in left for end in ((">", low), ("<", high))]
         return [Comparison(point, self.relation, other) for point in left for other in right]
+
+    @property
+    def testable(self) -> bool:
+        """Whether there is a judge for such a claim at all: it compares settings, or correlates two measures."""
+        return bool(self.comparisons) or self.relation == "uncorrelated"
 
     def __str__(self) -> str:
         path, equals, _ = self.left.partition("=")
@@ -95,15 +101,15 @@ class Reported:
 
 
 def read(folder: Path, sweep: str) -> Reported:
-    """What was reported about a sweep: in its own folder, else in that of the sweep under `reported/` of its name.
+    """What was reported about a sweep: in its own folder, else in that of the sweep under `reported/` of its name."""
+    places = [folder / sweep, folder / "reported" / sweep]
+    known = (place for place in places if (place / NUMBERS).exists() or (place / CLAIMS).exists())
+    return next(map(_read, known), Reported())
 
-    To it come the claims in `reported/all`, which are about every sweep.
-    """
-    for place in (folder / sweep, folder / "reported" / sweep):
-        if (place / NUMBERS).exists() or (place / CLAIMS).exists():
-            own = _read(place)
-            return Reported(own.numbers, [*own.claims, *_read(folder / "reported" / "all").claims])
-    return Reported()
+
+def of_all(folder: Path) -> Sequence[Claim]:
+    """The claims that are about all sweeps together."""
+    return _read(folder / "reported" / "all").claims
 
 
 def read_all(folder: Path) -> Reported:
@@ -131,7 +137,7 @@ def point_text(point: Point | float) -> str:
 def _points(text: str) -> list[Point]:
     """`path=value` as one point, `path=[a,b]` as two; what is none of these as none."""
     found = re.fullmatch(r"([a-z_0-9]+(?:\.[a-z_0-9]+)*)=(.+)", text)
-    if not found or found[1] == "model":
+    if not found:
         return []
     values = found[2][1:-1].split(",") if found[2].startswith("[") else [found[2]]
     return [{found[1]: _value(value.strip())} for value in values]

@@ -18,10 +18,12 @@ from digitexp.reports.pictures import numeric
 from digitexp.reports.ranking import Row
 from digitexp.reports.report import Report, name, short
 from digitexp.reports.ties import Against
-from digitexp.reports.verdicts import REPRODUCED, UNTESTABLE, Beside, Evidence, Verdict
+from digitexp.reports.verdicts import REPRODUCED, UNTESTABLE, Beside, Evidence, Tested, Verdict
 
 FIGURES = ("reported.png", "running.png", "importance.png", "parallel.png", "confusion-change.png")
 VERDICTS = "verdicts.csv"
+HELD = (verdicts.AGREES, verdicts.DIFFERS, verdicts.WIDE, verdicts.FEW)  # of numbers that are held against ours
+TOLD = ("test/", "val/")  # measures of which a reported number can be
 SHOWN = 10  # settings that the best is set against; claims have all their comparisons in the file
 LINES = 8  # settings in the figure of the running accuracy
 PARALLEL = 8  # trials from which lines across axes say something
@@ -48,17 +50,20 @@ def content(report: Report, evidence: Evidence) -> dict[str, Any]:
     """What the page says of all this."""
     best = report.by_evidence[0] if report.finished else None
     part = report.marked or report.evidence
-    same = any(one.verdict in (verdicts.AGREES, verdicts.DIFFERS, verdicts.FEW) for one in evidence.beside)
+    same = [one for one in evidence.beside if one.verdict in HELD]
     others = report.by_evidence[1 : SHOWN + 1]
     fixed = {
         None: "the runs do not say by which rule they were to be judged",
         True: "the runs were made under this very rule",
-        False: "the runs were made under another rule",
+        False: f"the runs were made under an earlier rule ({', '.join(evidence.earlier)}) and are judged by this one",
     }[evidence.fixed_before]
     return {
         "verdicts": [_shown(verdict) for verdict in evidence.verdicts],
         "rule": f"Rule {evidence.rule}: {fixed}." if evidence.verdicts else "",
-        "beside": [_beside(report, one) for one in evidence.beside if one.number.metric.startswith("test/")] if same else [],
+        "beside": [_beside(report, one) for one in evidence.beside if one.number.metric.startswith(TOLD)] if same else [],
+        "together": len(same),
+        "alpha": f"{100 * evidence.alpha:g}",
+        "level": f"{100 * (1 - 2 * evidence.alpha):g}",
         "apart": "" if same or not evidence.beside else _why_apart(evidence),
         "against": [_against(report, ties.against(best, row, part)) for row in others] if best else [],
         "against_part": part,
@@ -113,14 +118,22 @@ def _line(report: Report, evidence: Evidence, verdict: Verdict) -> dict[str, Any
     return {
         "claim": verdict.claim.id, "sweep": verdict.claim.sweep, "text": str(verdict.claim), "metric": verdict.claim.metric,
         "wording": verdict.claim.wording, "reported": verdict.reported, "ours": _means(verdict),
-        "difference": f"{one.left - one.right:.10g}" if one else "", "low": f"{one.interval.low:.10g}" if one else "",
-        "high": f"{one.interval.high:.10g}" if one else "", "p_holm": f"{one.p:.10g}" if one else "",
+        **_exactly(one),
         "verdict": verdict.verdict, "why": verdict.why,
         "seeds": report.sweep.repeats, "images": images, "epochs": ours, "epochs_reported": theirs,
         "geometry": _geometry(report) if "drawn/accuracy" in (verdict.claim.metric, verdict.claim.right) else "",
         "rule": evidence.rule,
         "rule_fixed_before": {None: "unknown", True: "yes", False: "no"}[evidence.fixed_before],
     }  # fmt: skip
+
+
+def _exactly(one: Tested | None) -> dict[str, str]:
+    """The difference, its interval and the p-values, all digits: whoever reads them rounds once."""
+    if one is None:
+        return dict.fromkeys(("difference", "low", "high", "p_holm", "p_excluded_holm"), "")
+    found = (one.left - one.right, one.interval.low, one.interval.high, one.p, one.excluded)
+    names = ("difference", "low", "high", "p_holm", "p_excluded_holm")
+    return {name: repr(float(value)) for name, value in zip(names, found, strict=True)}
 
 
 def _geometry(report: Report) -> str:
@@ -178,7 +191,7 @@ def _beside(report: Report, one: Beside) -> dict[str, str]:
 
 def _why_apart(evidence: Evidence) -> str:
     """Why no reported number can be held against ours."""
-    why = [one.verdict for one in evidence.beside if one.number.metric.startswith("test/") and one.verdict]
+    why = [one.verdict for one in evidence.beside if one.number.metric.startswith(TOLD)]
     return f"No reported number is held against ours, number to number ({why[0]})." if why else ""
 
 

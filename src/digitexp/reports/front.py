@@ -3,19 +3,26 @@
 import csv
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from digitexp.errors import ConfigError, DataError
 from digitexp.reports import audit as audits
 from digitexp.reports import claims, findings, report, verdicts
+from digitexp.reports.claims import Reported
 from digitexp.reports.provenance import RUNS
 from digitexp.reports.rendering import markdown
 from digitexp.settings import Rule
 from digitexp.tracking import portable
 
-GEOMETRY = {"raw": "drawings as drawn", "box": "drawings cropped", "mnist": "drawings in MNIST's geometry"}
+MEASURES = {
+    "drawn/accuracy": "accuracy on drawings", "test/accuracy": "test accuracy", "val/accuracy": "validation accuracy",
+    "kaggle/accuracy": "accuracy on Kaggle's test images", "val/auc": "validation AUC", "test/auc": "test AUC",
+    "seconds": "seconds of training", "epochs_to_target": "epochs to the target",
+}  # fmt: skip
 BEGIN, END = "<!-- claims: written by digitexp report report.readme=README.md -->", "<!-- /claims -->"
+
+Line = tuple[Path, Mapping[str, str]]  # of a verdicts.csv, and the folder of its experiment
 
 
 def write(file: Path, folder: Path, rule: Rule) -> None:
@@ -31,32 +38,63 @@ def write(file: Path, folder: Path, rule: Rule) -> None:
 
 
 def table(folder: Path, rule: Rule, beside: Path) -> str:
-    """The table as Markdown, with links from a file in `beside`: a line a claim that our runs say something about."""
-    counted = {opinion.claim.id: opinion.verdict for opinion in audits.audit(claims.read_all(folder), rule).opinions}
-    found = _found(folder, rule)
+    """The table as Markdown, with links from a file in `beside`: a line a claim and protocol that our runs tell about."""
+    reported = claims.read_all(folder)
+    counted = {opinion.claim.id: opinion.verdict for opinion in audits.audit(reported, rule).opinions}
+    of_all = _of_all(folder, rule)
+    found = [*_found(folder, rule), *of_all]
     shown = [(place, row) for place, row in found if row["verdict"] != verdicts.UNTESTABLE]
     lines = ["| claim | reported | by its counts | ours | verdict |", "|---|---|---|---|---|"]
     for place, row in shown:
         lines.append(_line(row, counted.get(row["claim"], ""), os.path.relpath(place / "README.md", beside)))
-    silent = len(counted) - len({row["claim"] for _, row in shown})
     audit = os.path.relpath(folder / "audit" / "README.md", beside)
-    text = (f"Values are of the left and the right side of a claim, verdicts by rule {rule.digest}. {silent} more claims "
-            f"are not testable by the runs so far. \"By its counts\" is [the audit]({audit}) of the reported numbers "
-            "alone.")  # fmt: skip
+    level, late = f"{100 * (1 - 2 * rule.alpha):g}", sum(row.get("rule_fixed_before") != "yes" for _, row in shown)
+    text = (f"Ours: the measure on the left and the right side of a claim, and the difference with its {level} % interval "
+            f"(two one-sided tests of {100 * rule.alpha:g} %, this difference alone). Verdicts are by rule {rule.digest}, "
+            "corrected for their number; \"inconclusive\" can also mean that the difference is real and smaller than the "
+            f"rule's margin. The runs of {late} of these {len(shown)} lines were made before that rule was. "
+            f"\"By its counts\" is [the audit]({audit}) of the reported numbers alone; \"not shown\" is not refuted. "
+            f"{_silent(reported, shown, of_all)}")  # fmt: skip
     return "\n".join([*lines, "", text, ""])
 
 
-def _found(folder: Path, rule: Rule) -> list[tuple[Path, Mapping[str, str]]]:
-    """The verdicts of every experiment, those under the seeds' own protocol first; each claim once, those of all often."""
-    places = sorted({file.parent for file in folder.rglob(RUNS)}, key=lambda place: ("reported" not in place.parts, place))
-    rows: list[tuple[Path, Mapping[str, str]]] = []
-    said: set[str] = set()
-    for place in places:
-        own = _verdicts(folder, place, rule)
-        own = [row for row in own if row["sweep"] == "all" or row["claim"] not in said]
-        said |= {row["claim"] for row in own if row["verdict"] != verdicts.UNTESTABLE}
-        rows += [(place, row) for row in own]
-    return rows
+def _silent(reported: Reported, shown: Sequence[Line], of_all: Sequence[Line]) -> str:
+    """How many claims are not in the table: those that no run has tested yet, and those that none can."""
+    said = {row["claim"] for _, row in shown}
+    silent = [claim for claim in reported.claims if claim.id not in said]
+    able = [claim for claim in silent if claim.testable]
+    never = [claim.id for claim in silent if not claim.testable]
+    text = f"{len(able)} more claims were not tested by the runs so far"
+    text += f", and {len(never)} cannot be by this program ({', '.join(never)})." if never else "."
+    few = [row["why"] for _, row in of_all if row["verdict"] == verdicts.UNTESTABLE]
+    return " ".join([text, *(f"That test accuracy is no guide to drawn accuracy is one of them ({why})." for why in few)])
+
+
+def _found(folder: Path, rule: Rule) -> list[Line]:
+    """The verdicts of every experiment, claim by claim: under the seeds' own protocol first, then under any other."""
+    rows = [(place, row) for place in _places(folder) for row in _verdicts(folder, place, rule)]
+    first = {row["claim"]: number for number, (_, row) in reversed(list(enumerate(rows)))}
+    return sorted(rows, key=lambda one: first[one[1]["claim"]])
+
+
+def _places(folder: Path) -> list[Path]:
+    """The folders of all experiments, those under the seeds' own protocol first."""
+    return sorted({file.parent for file in folder.rglob(RUNS)}, key=lambda place: ("reported" not in place.parts, place))
+
+
+def _of_all(folder: Path, rule: Rule) -> list[Line]:
+    """The verdicts of the claims that are about all sweeps together, from every sweep under the seeds' own protocol."""
+    known = [place for place in _places(folder) if "reported" in place.relative_to(folder).parts]
+    asked = claims.of_all(folder)
+    gathered = [report.gather(portable.read(place / RUNS)) for place in known] if asked else []
+    found: list[Line] = []
+    for claim in asked:
+        one = verdicts.correlated(gathered, claim, rule)
+        row = {"claim": claim.id, "text": str(claim), "metric": claim.metric, "wording": claim.wording, "reported": "",
+               "ours": "", "difference": "", "verdict": one.verdict, "why": one.why, "seeds": "", "epochs": one.epochs[0],
+               "epochs_reported": ""}  # fmt: skip
+        found.append((folder / "reported", row))
+    return found
 
 
 def _verdicts(folder: Path, place: Path, rule: Rule) -> list[dict[str, str]]:
@@ -80,12 +118,13 @@ def _line(row: Mapping[str, str], counted: str, page: str) -> str:
     ours = row["ours"]
     if row["difference"]:
         ours += f"<br>{float(row['difference']):+.3f} ({float(row['low']):+.3f} to {float(row['high']):+.3f})"
-    about = [f"{row['seeds']} seeds"]
+    about = [f"{row['seeds']} seeds"] if row["seeds"] else []
     if row["epochs_reported"] not in ("", row["epochs"]):
         about.append(f"{row['epochs']} epochs, not {row['epochs_reported']}")
-    about += [GEOMETRY[row["geometry"]]] if row.get("geometry") in GEOMETRY else []
-    sweep = f" ({page.split('/')[-2]})" if row["sweep"] == "all" else ""
-    ours = ours or row["why"]
-    verdict = f"[{row['verdict']}]({page})<br>{'; '.join(about)}"
-    cells = [markdown(row["text"]) + sweep, row["reported"], counted, ours, verdict]
+    about += [verdicts.GEOMETRY[row["geometry"]]] if row.get("geometry") in verdicts.GEOMETRY else []
+    about += [row["why"]] if ours else []
+    measure = MEASURES.get(row["metric"], "")
+    claim = f"\"{markdown(row['wording'])}\"<br>{markdown(row['text'])}{', ' if measure else ''}{measure}"
+    verdict = f"[{row['verdict']}]({page})<br>{markdown('; '.join(filter(None, about)))}"
+    cells = [claim, row["reported"], counted, ours or markdown(row["why"]), verdict]
     return f"| {' | '.join(re.sub(chr(10), ' ', cell) for cell in cells)} |"

@@ -39,6 +39,7 @@ def write(report: Report, folder: Path, models: Sequence[str], evidence: Evidenc
         scratch = Path(name_of)
         drawn = [*pictures.draw_report(report, scratch), *findings.draw(report, evidence, scratch)]
         (scratch / RUNS).write_text(portable.table(report.sweep))
+        portable.write_hits(report.sweep, scratch / portable.HITS)
         _results(report).to_csv(scratch / RESULTS, index=False)
         if report.sweep.objective and report.finished:
             (scratch / BEST).write_text(best_file(report, folder, models))
@@ -48,11 +49,11 @@ def write(report: Report, folder: Path, models: Sequence[str], evidence: Evidenc
         facts["figures"] = {file: inline(scratch / file) for file in drawn}
         (scratch / PAGE).write_text(render("report.html", facts))
         (scratch / TEXT).write_text(render("report.md", facts))
-        written = [PAGE, TEXT, RESULTS, RUNS, BEST, findings.VERDICTS, *drawn]
+        written = [PAGE, TEXT, RESULTS, RUNS, portable.HITS, BEST, findings.VERDICTS, *drawn]
         written = [file for file in written if (scratch / file).exists()]
         for file in written:
             (scratch / file).replace(folder / file)
-        for file in {BEST, findings.VERDICTS, *FIGURES} - set(written):
+        for file in {portable.HITS, BEST, findings.VERDICTS, *FIGURES} - set(written):
             (folder / file).unlink(missing_ok=True)
     return [folder / file for file in written]
 
@@ -117,8 +118,10 @@ def _warnings(report: Report) -> list[str]:
     if report.sweep.note:
         said.append(report.sweep.note)
     if not any(run.read for run in report.sweep.runs):
-        said.append("This report was written from runs.csv alone: the settings are compared by their accuracies, as if each "
-                    "had read other images, which tells fewer apart; curves and confusions are not known.")  # fmt: skip
+        how = ("image by image with hits.npz" if any(run.hits for run in report.sweep.runs)
+               else "by their accuracies, as if each had read other images, which tells fewer apart")  # fmt: skip
+        said.append(f"This report was written from runs.csv: the settings are compared {how}; curves and confusions are "
+                    "not known.")  # fmt: skip
     elif not report.paired:
         said.append("The settings were not scored on the same images, so they are compared by their accuracies alone.")
     return said
@@ -163,7 +166,7 @@ def _notes(report: Report) -> list[str]:
     notes = ["Small: the 95 % interval (Wilson; one seed, others may differ by more)."]
     if repeats > 1:
         how = "bootstrap over the seeds and the images"
-        if not any(run.read for run in report.sweep.runs):
+        if not any(run.recognised for run in report.sweep.runs):
             how = "Wilson, with the spread between the seeds taken off the number of images"
         notes = [f"Means over {repeats} seeds. Small: the 95 % interval ({how})."]
     for row in report.by_evidence:

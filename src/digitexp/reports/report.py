@@ -179,9 +179,9 @@ def _scored(sweep: SweepRecord, trial: int, sets: Sequence[str]) -> Scored:
         return Scored(trial, runs[0].point, [], {}, failure)
     own = [part for part in sets if f"{part}/accuracy" in finished[0].metrics]
     hits = {
-        part: [run.labels[part] == run.read[part] for run in finished]
+        part: [run.recognised[part] for run in finished]
         for part in own
-        if all(part in run.read for run in finished)
+        if all(part in run.recognised for run in finished)
     }
     images = {part: finished[0].images[part] for part in own}
     known = len(finished) > 1 and finished[0].settings.get("evaluation.ensemble")

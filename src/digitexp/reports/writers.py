@@ -105,11 +105,20 @@ def answer(found: Written) -> str:
     fewest, most = (found.labels(trial) for trial in (found.trials[0], found.trials[-1]))
     own = " and ".join(writer.name for writer in found.writers if writer.own)
     other = " and ".join(writer.name for writer in others_of(found.writers))
+    gains = (f"From {fewest} to {most} drawings trained on, {own} gains {_signed(found.own)}, {other} "
+             f"{_signed(found.others)}")  # fmt: skip
+    if alone(found):
+        return (f"{gains}: whether they teach their own writer more cannot be told, since nobody else was scored with the "
+                "same pen.")  # fmt: skip
     low, high = found.gain.interval
     told = ("they teach their own writer more" if low > 0 else "they teach others more" if high < 0
             else "whether they teach their own writer more cannot be told")  # fmt: skip
-    return (f"From {fewest} to {most} drawings trained on, {own} gains {_signed(found.own)}, {other} "
-            f"{_signed(found.others)}: {told}. The difference is {_signed(found.gain)}.")  # fmt: skip
+    return f"{gains}: {told}. The difference is {_signed(found.gain)}."
+
+
+def alone(found: Written) -> bool:
+    """Whether nobody else's drawings were scored: the writers of the test images had another pen, and other images."""
+    return others_of(found.writers)[0].name == TEST
 
 
 def write(found: Written, folder: Path) -> list[Path]:
@@ -178,7 +187,7 @@ def _facts(found: Written) -> dict[str, Any]:
         "sweep": found.report.sweep.name, "answer": answer(found), "rows": rows, "seeds": found.report.sweep.repeats,
         "writers": [{"name": writer.name, "n": f"{writer.n:,}", "own": writer.own} for writer in found.writers],
         "training": f"training.epochs={runs[0].settings['training.epochs']}",
-        "alone": others_of(found.writers)[0].name == TEST,
+        "alone": alone(found),
         "data": f"data.drawn.geometry={runs[0].settings['data.drawn.geometry']}",
     }  # fmt: skip
 

@@ -11,6 +11,8 @@ from digitexp.settings.checks import choose, require
 
 # ruff: noqa: UP045  (OmegaConf reads `Optional[int]` in a schema in every version, `int | None` only in the newest)
 
+VERSION = 2  # of the rule: raised whenever reports/verdicts.py concludes something else from the same runs
+
 
 @dataclass
 class Ui:
@@ -28,25 +30,38 @@ class Doctor:
 
 @dataclass
 class Rule:
-    """When a reported claim counts as reproduced; `margin` by metric."""
+    """When a reported claim counts as reproduced.
 
+    `version` stands for what is not a value: how reports/verdicts.py concludes. `margin` is by metric, `relative` too, as
+    a share of the right side; `widest` is the range of a further seed beyond which it says nothing of a reported number.
+    """
+
+    version: int = MISSING
     alpha: float = MISSING
     seeds: int = MISSING
     margin: dict[str, float] = MISSING
+    relative: dict[str, float] = MISSING
+    widest: dict[str, float] = MISSING
     correlation: float = MISSING
+    settings: int = MISSING
     data: list[str] = MISSING
+    whole: bool = MISSING
     drawings: list[str] = MISSING
+    geometry: list[str] = MISSING
 
     def check(self, at: str) -> None:
         require(0 < self.alpha < 0.5, f"{at}.alpha", self.alpha, "a probability between 0 and 0.5")
+        require(self.version == VERSION, f"{at}.version", self.version, f"{VERSION}, the only one that this program knows")
         require(self.seeds >= 1, f"{at}.seeds", self.seeds, "a number of seeds from 1")
+        require(self.settings >= 4, f"{at}.settings", self.settings, "a number of settings from 4")
         require(0 < self.correlation < 1, f"{at}.correlation", self.correlation, "a correlation between 0 and 1")
-        for metric, margin in self.margin.items():
-            require(margin > 0, f"{at}.margin.{metric}", margin, "a difference above 0")
+        for name in ("margin", "relative", "widest"):
+            for metric, margin in getattr(self, name).items():
+                require(margin > 0, f"{at}.{name}.{metric}", margin, "a difference above 0")
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits that stand for the values of the rule."""
+        """16 hexadecimal digits that stand for the rule: its values, and the version of what is concluded from them."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 

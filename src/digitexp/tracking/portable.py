@@ -2,7 +2,10 @@
 
 It holds the question, who each run is (signature, trial, seed, point), all settings under their dotted names, metrics,
 the images and digests of each set, and where it was trained. It does not hold curves, predictions and networks: a run that
-enters a store from it is finished, ranked and counted, and can neither be compared image by image nor be used.
+enters a store from it is finished, ranked and counted, and cannot be used.
+
+hits.npz beside it says which images each run recognised, and nothing else of them, in a bit each: with it, settings are
+compared image by image as in the store. A runs.csv without one is read all the same.
 
 A cell is plain text, or JSON where plain text would not be read back as the same value; an empty one is nothing.
 """
@@ -10,13 +13,19 @@ A cell is plain text, or JSON where plain text would not be read back as the sam
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from digitexp.errors import DataError
 from digitexp.tracking.records import RunRecord, SweepRecord
 
+HITS = "hits.npz"
+_SIGNATURES = "signatures"  # in it: whose the rows of every other array are
 _SWEEP = ("sweep", "question", "question_hash", "method", "objective", "repeats", "status", "command")
 _RUN = ("signature", "trial", "seed", "point", "started", "failure")
 _FACTS = ("host", "cpu", "cores", "memory", "commit", "python", "trained_in", "rule")
@@ -34,6 +43,23 @@ def table(sweep: SweepRecord) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def write_hits(sweep: SweepRecord, file: Path) -> None:
+    """hits.npz, if it is known of any run which images it recognised: for each set packed bits `(runs, bytes)`.
+
+    A row is that of the run of the same place in `signatures`; of a run without that set it is empty, all 0.
+    """
+    known = {run.signature: run.recognised for run in sweep.runs if run.recognised}
+    if not known:
+        return
+    sets = list(dict.fromkeys(part for hits in known.values() for part in hits))
+    packed = {}
+    for part in sets:
+        rows = [hits.get(part, np.zeros(0, bool)) for hits in known.values()]
+        longest = max(map(len, rows))
+        packed[part] = np.packbits([np.pad(row, (0, longest - len(row))) for row in rows], axis=1)
+    np.savez_compressed(file, **{_SIGNATURES: np.array(list(known)), **packed})  # type: ignore[arg-type]
 
 
 def finished(file: str | None) -> dict[str, RunRecord]:
@@ -67,6 +93,7 @@ def read(file: Path, name: str | None = None, at: str = "") -> SweepRecord:
         raise DataError(
             f"{at}: a cell cannot be read: {error}; allowed is a runs.csv that digitexp report wrote."
         ) from error
+    runs = _with_hits(runs, file.with_name(HITS))
     return SweepRecord(named[0], first["question"], first["question_hash"], first["method"], first["objective"] or None,
                        repeats, first["status"], first["command"], runs)  # fmt: skip
 
@@ -104,6 +131,26 @@ def _run(row: Mapping[str, str]) -> RunRecord:
         digests=part("digest"),
         failure=row["failure"] or None,
     )
+
+
+def _with_hits(runs: list[RunRecord], file: Path) -> list[RunRecord]:
+    """The same runs with what `write_hits` kept of them."""
+    if not file.exists():
+        return runs
+    try:
+        with np.load(file) as stored:
+            packed = {name: stored[name] for name in stored.files}
+        place = {str(signature): row for row, signature in enumerate(packed.pop(_SIGNATURES))}
+        return [replace(run, hits=_unpacked(run, packed, place[run.signature])) if run.signature in place else run
+                for run in runs]  # fmt: skip
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise DataError(f"{file}: cannot be read: {error}; allowed is a {HITS} that digitexp report wrote; without it, "
+                        "runs.csv alone is read.") from error  # fmt: skip
+
+
+def _unpacked(run: RunRecord, packed: Mapping[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
+    return {part: np.unpackbits(bits[row], count=run.images[part]).astype(bool)
+            for part, bits in packed.items() if f"{part}/accuracy" in run.metrics}  # fmt: skip
 
 
 def _kind(column: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 @dataclass(frozen=True)
 class RunRecord:
     """A finished or failed run. Labels and what was read are class indices `(n,)` by set, probabilities `(n, classes)`;
-    empty where only a file is known.
+    empty where only a file is known. Of a file, `hits` may be known: which images were recognised, bool `(n,)` by set.
 
     `settings` is what was configured, `used` what Keras chose where that was null. `facts` are host, cpu, cores, memory
     (GiB), commit, python, version.keras, ... as text, of the machine that trained it; `images` and `digests` are by set.
@@ -31,7 +31,13 @@ class RunRecord:
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     read: Mapping[str, np.ndarray] = field(default_factory=dict)
     probabilities: Mapping[str, np.ndarray] = field(default_factory=dict)
+    hits: Mapping[str, np.ndarray] = field(default_factory=dict)
     failure: str | None = None
+
+    @property
+    def recognised(self) -> dict[str, np.ndarray]:
+        """Which images were recognised, by set, from what was read or from a file."""
+        return {**self.hits, **{part: self.labels[part] == read for part, read in self.read.items()}}
 
 
 @dataclass(frozen=True)
