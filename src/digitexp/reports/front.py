@@ -37,6 +37,13 @@ def write(file: Path, folder: Path, rule: Rule) -> None:
     unfinished.replace(file)
 
 
+def _older(late: int, lines: int) -> str:
+    """How many lines rest on runs that are older than the rule."""
+    if not late:
+        return ""
+    return f"The runs of {'all' if late == lines else f'{late} of the {lines}'} lines were made before that rule was. "
+
+
 def table(folder: Path, rule: Rule, beside: Path) -> str:
     """The table as Markdown, with links from a file in `beside`: a line a claim and protocol that our runs tell about."""
     reported = claims.read_all(folder)
@@ -52,7 +59,7 @@ def table(folder: Path, rule: Rule, beside: Path) -> str:
     text = (f"Ours: the measure on the left and the right side of a claim, and the difference with its {level} % interval "
             f"(two one-sided tests of {100 * rule.alpha:g} %, this difference alone). Verdicts are by rule {rule.digest}, "
             "corrected for their number; \"inconclusive\" can also mean that the difference is real and smaller than the "
-            f"rule's margin. The runs of {late} of these {len(shown)} lines were made before that rule was. "
+            f"rule's margin. {_older(late, len(shown))}"
             f"\"By its counts\" is [the audit]({audit}) of the reported numbers alone; \"not shown\" is not refuted. "
             f"{_silent(reported, shown, of_all)}")  # fmt: skip
     return "\n".join([*lines, "", text, ""])
