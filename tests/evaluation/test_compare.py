@@ -16,6 +16,8 @@ from digitexp.evaluation.compare import (
     gains_apart,
     holm,
     interval,
+    luck,
+    luck_apart,
     mcnemar,
     paired,
     top_group,
@@ -41,6 +43,14 @@ def simulate(rng, gain=0.0, spread=0.0, seeds=4, images=400):
     luck = rng.normal(0, spread, (2, seeds, 1))
     better = np.array([gain, 0]).reshape(2, 1, 1)
     return ease + luck + better + rng.normal(0, 1, (2, seeds, images)) > 0
+
+
+def equals(rng, count, seeds, spread, gain=0.0, images=400):
+    """Hits `(count, seeds, images)` of settings as in `simulate`, equal but for their `gain`."""
+    each = (count, 1, 1)
+    luck_of_seeds = np.broadcast_to(spread, count).reshape(each) * rng.normal(0, 1, (count, seeds, 1))
+    better = np.broadcast_to(gain, count).reshape(each)
+    return rng.normal(4, 2.5, images) + luck_of_seeds + better + rng.normal(0, 1, (count, seeds, images)) > 0
 
 
 class TestWilson:
@@ -258,6 +268,31 @@ class TestHolm:
         assert np.all(adjusted >= p)
 
 
+    def test_what_was_picked_counts_as_all_pairs_not_yet_told_apart(self):
+        np.testing.assert_allclose(holm([0.001, 0.02, 0.004], picked=True), [0.006, 0.02, 0.012])
+        np.testing.assert_allclose(holm([0.01], picked=True), [0.01])
+
+
+class TestLuck:
+    def test_is_that_of_all_settings(self):
+        found = luck([[0.90, 0.92, 0.94], [0.80, 0.80, 0.80], [0.70, 0.71, 0.72]])
+        assert found == [pytest.approx(((4e-4 + 0 + 1e-4) / 3, 6))] * 3
+
+    def test_a_setting_that_diverges_stands_for_itself(self):
+        *alike, wild = luck([[0.98, 0.981, 0.982]] * 6 + [[0.1, 0.5, 0.9]])
+        assert alike == [pytest.approx((1e-6, 12))] * 6
+        assert wild == pytest.approx((0.16, 2))
+        assert luck_apart(alike[0], alike[1]) == pytest.approx((2e-6, 12))
+        assert luck_apart(alike[0], wild) == pytest.approx((0.160001, 2), rel=1e-4)
+
+    @pytest.mark.parametrize("accuracies", [[[0.5, 0.5]] * 4, [[0.1, 0.9], [0.5, 0.5]]])
+    def test_two_settings_or_none_that_differs_are_one_pool(self, accuracies):
+        assert len(set(luck(accuracies))) == 1
+
+    def test_of_which_none_else_differs_stands_for_itself(self):
+        assert [one.variance for one in luck([[0.5, 0.5], [0.1, 0.9], [0.6, 0.6]])] == pytest.approx([0, 0.32, 0])
+
+
 class TestTopGroup:
     def test_settings_that_read_alike_are_all_in_it(self):
         a, b = simulate(np.random.default_rng(12))
@@ -293,3 +328,20 @@ class TestTopGroup:
             runs = ease + better + rng.normal(0, 0.2, (8, 3, 1)) + rng.normal(0, 1, (8, 3, 400)) > 0
             left_out += not top_group(runs)[0]
         assert left_out / 150 < 0.05
+
+    @pytest.mark.parametrize(
+        ("count", "seeds", "spread"),
+        [(4, 3, 0.2), (8, 1, 0.0), (8, 2, 0.5), (8, 3, 0.2), (8, 3, 0.5), (20, 3, 0.2), (8, 3, [0.2] * 4 + [0.4] * 4)],
+    )
+    def test_seldom_calls_one_of_equal_settings_worse(self, count, seeds, spread):
+        rng = np.random.default_rng(17)
+        found = [not all(top_group(equals(rng, count, seeds, spread))) for _ in range(100)]
+        assert np.mean(found) <= 0.08
+
+    def test_a_setting_that_diverges_hides_no_difference(self):
+        """Seven settings of which two are worse, and one that reads most images now and then."""
+        rng, told = np.random.default_rng(18), 0
+        for _ in range(60):
+            gain = np.array([0, 0, 0, 0, 0, -1.5, -1.5, -3])
+            told += top_group(equals(rng, 8, 3, [0.2] * 7 + [4], gain))[:7] == [True] * 5 + [False] * 2
+        assert told / 60 > 0.8

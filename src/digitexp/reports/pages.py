@@ -176,7 +176,7 @@ def _notes(report: Report) -> list[str]:
     if report.marked:
         test = "test on the same images" if report.paired else "test of the accuracies"
         notes.append(f"= a tie, in blue: cannot be told from the best by {report.marked} (5 %). p: of that {test}, "
-                     "corrected for their number (Holm); small where the difference is hardly chance.")  # fmt: skip
+                     "corrected for all pairs of settings (Holm); small where the difference is hardly chance.")  # fmt: skip
         notes += filter(None, [findings.tie(report)])
         if report.top != report.by_evidence[: len(report.top)]:
             notes.append("A tie below settings that are worse: its own seeds differ too much to tell; more seeds would.")

@@ -94,7 +94,7 @@ def paired(trials: Sequence[Scored], part: str) -> bool:
 
 
 def against_best(trials: Sequence[Scored], part: str) -> list[float]:
-    """P-values (Holm) that the accuracy of each trial on a set differs from that of the best there, which itself has 1."""
+    """P-values (Holm, all pairs) that each trial differs from the best in its accuracy on a set; the best itself has 1."""
     if not trials:
         return []
     if paired(trials, part):
@@ -105,9 +105,9 @@ def against_best(trials: Sequence[Scored], part: str) -> list[float]:
 def against(winner: Scored, others: Sequence[Scored], part: str) -> list[float]:
     """P-values (Holm) that the accuracy of each of the others on a set differs from that of a winner chosen elsewhere."""
     if paired([winner, *others], part):
-        found = [compare.paired(other.hits[part], winner.hits[part]) for other in others]
+        found = compare.against(winner.hits[part], [other.hits[part] for other in others])
     else:
-        found = [shares.unpaired(other.shares(part), winner.shares(part)) for other in others]
+        found = shares.against(winner.shares(part), [other.shares(part) for other in others])
     return [float(p) for p in compare.holm(found)]
 
 
