@@ -25,14 +25,26 @@ class Interval(NamedTuple):
 
 
 def interval(hits: Setting, confidence: float = 0.95) -> Interval:
-    """The interval of a setting's accuracy: Wilson for one run, bootstrap for several.
+    """The interval of a setting's accuracy: Wilson for one run, seeds and images both random for several.
 
-    Runs that read everything right (or wrong) show no spread to resample: Wilson as well, as if of one run.
+    Several runs: Wilson's formula with the number of images of which a single run would be as uncertain (Kish 1965). What
+    is uncertain comes from the table of seeds and images, as in `paired`; images are stretched by the normal quantile and
+    seeds by Student's, since few seeds may happen to lie close together and Satterthwaite's freedom is then too large
+    (compare Graybill and Wang 1980). It held the truth in 94 to 99 of 100 simulated settings, where a percentile bootstrap
+    held it in 51 to 99: 2, 3 and 5 seeds on 400 and 10,000 images, with a standard deviation of up to 0.1 about an
+    accuracy of 0.83, or 0.02 about 0.97. What happens to one seed in ten, such as divergence, few seeds do not tell.
+
+    Runs that read everything right (or wrong) show no spread: Wilson as well, as if of one run.
     """
     runs = stack(hits)
-    if len(runs) == 1 or runs.all() or not runs.any():
-        return wilson(int(runs[0].sum()), runs.shape[1], confidence)
-    return bootstrap(hits, confidence)
+    seeds, images = runs.shape
+    mean = float(runs.mean()) if images else 0.0
+    if seeds == 1 or images < 2 or mean in (0.0, 1.0):
+        return wilson(int(runs[0].sum()), images, confidence)
+    parts = components(runs.astype(np.float64))
+    normal, student = stats.norm.ppf((1 + confidence) / 2), stats.t.ppf((1 + confidence) / 2, seeds - 1)
+    stretched = parts.images / images + (student / normal) ** 2 * (parts.seeds + parts.rest / images) / seeds
+    return score(mean, mean * (1 - mean) / stretched, confidence)
 
 
 def wilson(correct: int, n: int, confidence: float = 0.95) -> Interval:
@@ -49,23 +61,6 @@ def score(share: float, n: float, confidence: float = 0.95) -> Interval:
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
     return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)))
-
-
-def bootstrap(hits: Setting, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
-    """Percentile interval of the mean accuracy, from seeds and images drawn anew (the pigeonhole bootstrap, Owen 2007).
-
-    All seeds of a resample meet the same images. With two or three seeds it says too little about how far seeds differ.
-    """
-    runs = stack(hits)
-    seeds, images = runs.shape
-    # Images that the same seeds read right are alike: drawing how often each kind occurs is drawing images, but fast.
-    kinds, counts = np.unique(runs, axis=1, return_counts=True)
-    rng = np.random.default_rng(seed)
-    of_seeds = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
-    of_kinds = rng.multinomial(images, counts / images, size=resamples) / images
-    means = np.sum(of_seeds @ kinds * of_kinds, axis=1)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(low), float(high))
 
 
 def mcnemar(a: Hits, b: Hits) -> float:
@@ -273,9 +268,9 @@ def top_group(settings: Sequence[Setting], alpha: float = ALPHA) -> list[bool]:
 
     The best was picked by these very images, so each comparison counts as all pairs (`holm`), and `luck` pools the seeds:
     with each pair's own seeds, one of 8 settings x 3 seeds that were all equal was called worse in 27 of 100 simulated
-    sweeps, one of 20 x 2 in 62. So it is in 4 of 100 at most, for 4 to 20 settings of 1 to 5 seeds, and what is worse is found
-    more often from three seeds on. In 5 of 100 where half of the settings have three times the luck, and in more where
-    two seeds must tell that one of them has ten times as much (15; the tests hold some of these sizes).
+    sweeps, one of 20 x 2 in 62. So it is in 4 of 100 at most, for 4 to 20 settings of 1 to 5 seeds, and what is worse is
+    found more often from three seeds on. In 5 of 100 where half of the settings have three times the luck, and in more
+    where two seeds must tell that one of them has ten times as much (15).
     """
     return [p >= alpha for p in against_best(settings)] if len(settings) else []
 

@@ -24,16 +24,18 @@ class Shares(NamedTuple):
 def interval(setting: Shares, confidence: float = 0.95) -> Interval:
     """Wilson's interval for one run. For several, his formula with the effective number of images (Kish 1965).
 
-    That is the number whose binomial variance is that of the images plus that of the mean over the seeds. The images
-    count once, not once a seed, since all seeds read the same ones: wider than the bootstrap of compare.py, if anything.
+    That is the number whose binomial variance is that of the images plus that of the mean over the seeds, stretched as in
+    `compare.interval`. The images count once, not once a seed, since all seeds read the same ones: wider than there, if
+    anything.
     """
     accuracies, images = setting
-    if len(accuracies) == 1:
-        return wilson(round(accuracies[0] * images), images, confidence)
-    mean = float(np.mean(accuracies))
+    seeds, mean = len(accuracies), float(np.mean(accuracies))
+    if seeds == 1:
+        return wilson(round(mean * images), images, confidence)
     binomial = mean * (1 - mean)
-    n = binomial / (binomial / images + np.var(accuracies, ddof=1) / len(accuracies)) if binomial else images
-    return score(mean, float(n), confidence)
+    stretch = stats.t.ppf((1 + confidence) / 2, seeds - 1) / stats.norm.ppf((1 + confidence) / 2)
+    spread = stretch**2 * np.var(accuracies, ddof=1) / seeds
+    return score(mean, float(binomial / (binomial / images + spread)) if binomial else images, confidence)
 
 
 def unpaired(a: Shares, b: Shares, lucks: tuple[Luck, Luck] | None = None) -> float:

@@ -88,7 +88,8 @@ def _listed(report: Report) -> str:
     if len(top) == len(ordered):
         return (f"A tie: by the {images(report, part)} none of the {len(ordered)} settings can be told from the highest, "
                 f"{_name(report, ordered[0])} with {most}; the lowest reads {least}.")  # fmt: skip
-    tied = "more than any other, by more than chance" if len(top) == 1 else f"not to be told from {_others(top[1:], report.paths)}"
+    tied = "more than any other, by more than chance"
+    tied = tied if len(top) == 1 else f"not to be told from {_others(top[1:], report.paths)}"
     return (f"No winner was to be chosen: of the {images(report, part)}, {_name(report, ordered[0])} reads most, {most}, "
             f"{tied}; {_name(report, ordered[-1])} reads least, {least}.")  # fmt: skip
 

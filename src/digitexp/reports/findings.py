@@ -201,7 +201,7 @@ def captions(report: Report) -> dict[str, str]:
         "reported.png": "Reported (one run; Wilson) and ours (all seeds; 95 % intervals). The drawings are others, so on "
                         "them only directions can be compared.",
         "running.png": "drawn/accuracy over the first drawings, as seed 003 drew it: the mean of the seeds with the 95 % "
-                       "interval (Wilson) of so many drawings.",
+                       "interval of these seeds and so many drawings.",
         "importance.png": "How much of the variance between the trials is lost when a setting is shuffled (random forests, "
                           f"trials drawn anew; the middle 95 %){explained}. Blue: surely more than nothing.",
         "parallel.png": "Every trial as a line across its settings; the darker, the better.",

@@ -162,7 +162,7 @@ def _notes(report: Report) -> list[str]:
     repeats = report.sweep.repeats
     notes = ["Small: the 95 % interval (Wilson; one seed, others may differ by more)."]
     if repeats > 1:
-        how = "bootstrap over the seeds and the images"
+        how = "seeds and images both taken as a sample"
         if not any(run.read for run in report.sweep.runs):
             how = "Wilson, with the spread between the seeds taken off the number of images"
         notes = [f"Means over {repeats} seeds. Small: the 95 % interval ({how})."]

@@ -112,7 +112,7 @@ def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
     if seeds == 1:
         lines = ["Ranges are 95 % intervals (Wilson) of one seed; other seeds may differ by more."]
     elif all(row.scored.hits for row in rows if not row.scored.failure):
-        lines = [f"Ranges are 95 % intervals (bootstrap over {seeds} seeds and the images)."]
+        lines = [f"Ranges are 95 % intervals ({seeds} seeds and the images, both taken as a sample)."]
     else:
         lines = [f"Ranges are 95 % intervals (Wilson, widened by the spread of {seeds} seeds)."]
     if objective:
