@@ -10,7 +10,7 @@ import numpy as np
 
 from digitexp import figures
 from digitexp.evaluation import compare
-from digitexp.evaluation.importance import Importance, importance
+from digitexp.evaluation.importance import EXPLAINED, Importance, importance
 from digitexp.figures import effects
 from digitexp.reports import ranking, ties, verdicts
 from digitexp.reports.claims import point_text
@@ -257,7 +257,7 @@ def _measure(report: Report) -> tuple[str, list[float]]:
 
 def _importance(report: Report, mark: str) -> Any:
     found = importance_of(report)
-    if found is None:
+    if found is None or found.explained < EXPLAINED:
         return None
     return effects.importance_figure(found.paths, found.drops, f"What decides {_measure(report)[0]}{mark}")
 
