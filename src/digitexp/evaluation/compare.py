@@ -269,8 +269,9 @@ def top_group(settings: Sequence[Setting], alpha: float = ALPHA) -> list[bool]:
     The best was picked by these very images, so each comparison counts as all pairs (`holm`), and `luck` pools the seeds:
     with each pair's own seeds, one of 8 settings x 3 seeds that were all equal was called worse in 27 of 100 simulated
     sweeps, one of 20 x 2 in 62. So it is in 4 of 100 at most, for 4 to 20 settings of 1 to 5 seeds, and what is worse is
-    found more often from three seeds on. In 5 of 100 where half of the settings have three times the luck, and in more
-    where two seeds must tell that one of them has ten times as much (15).
+    found more often from three seeds on. It is in more where settings that are equal differ much in their luck: in 6 where
+    half of them have twice as much, 14 at worst where they have five times as much, and 16 at worst where one has ten times
+    as much and two seeds must tell (7 for three seeds, 3 for five).
     """
     return [p >= alpha for p in against_best(settings)] if len(settings) else []
 
