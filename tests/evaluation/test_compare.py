@@ -11,11 +11,12 @@ from scipy import stats
 
 from digitexp.evaluation.compare import (
     Interval,
-    bootstrap,
     difference,
     gains_apart,
     holm,
     interval,
+    luck,
+    luck_apart,
     mcnemar,
     paired,
     top_group,
@@ -43,6 +44,14 @@ def simulate(rng, gain=0.0, spread=0.0, seeds=4, images=400):
     return ease + luck + better + rng.normal(0, 1, (2, seeds, images)) > 0
 
 
+def equals(rng, count, seeds, spread, gain=0.0, images=400):
+    """Hits `(count, seeds, images)` of settings as in `simulate`, equal but for their `gain`."""
+    each = (count, 1, 1)
+    luck_of_seeds = np.broadcast_to(spread, count).reshape(each) * rng.normal(0, 1, (count, seeds, 1))
+    better = np.broadcast_to(gain, count).reshape(each)
+    return rng.normal(4, 2.5, images) + luck_of_seeds + better + rng.normal(0, 1, (count, seeds, images)) > 0
+
+
 class TestWilson:
     # Newcombe (1998), Statistics in Medicine 17, table I, method 3.
     @pytest.mark.parametrize(
@@ -66,47 +75,14 @@ class TestWilson:
         assert more.high - more.low < high - low
 
 
-class TestBootstrap:
-    def test_agrees_with_drawing_indices(self):
-        runs = simulate(np.random.default_rng(1), spread=0.5)[0]
-        rng = np.random.default_rng(2)
-        seeds, images = runs.shape
-        means = [runs[rng.integers(seeds, size=seeds)][:, rng.integers(images, size=images)].mean() for _ in range(4000)]
-        assert bootstrap(runs, resamples=4000) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.003)
-
-    @settings(deadline=None, max_examples=50)
-    @given(hits(40, 3), st.randoms(use_true_random=False))
-    def test_the_order_of_images_does_not_matter(self, runs, random):
-        order = random.sample(range(40), 40)
-        assert bootstrap(runs, resamples=100) == bootstrap(runs[:, order], resamples=100)
-
-    def test_holds_the_mean_and_shrinks_with_more_images(self):
-        runs = simulate(np.random.default_rng(3))[0]
-        few, many = bootstrap(runs), bootstrap(np.tile(runs, 9))
-        assert few.low < many.low < runs.mean() < many.high < few.high
-
-    def test_unlike_seeds_widen_it(self):
-        rng = np.random.default_rng(4)
-        alike, unlike = bootstrap(simulate(rng, spread=0)[0]), bootstrap(simulate(rng, spread=1.5)[0])
-        assert unlike.high - unlike.low > 1.5 * (alike.high - alike.low)
-
-    def test_says_the_same_twice(self):
-        runs = simulate(np.random.default_rng(5))[0]
-        assert bootstrap(runs) == bootstrap(runs) != bootstrap(runs, seed=1)
-
-    def test_runs_on_different_images_are_refused(self):
-        with pytest.raises(ValueError, match=r"found runs on \[2, 3\] images"):
-            bootstrap([np.ones(2, dtype=bool), np.ones(3, dtype=bool)])
-
-
 class TestInterval:
     def test_of_one_run_is_wilson(self):
         run = np.arange(100) < 97
         assert interval([run]) == wilson(97, 100)
 
-    def test_of_several_runs_is_the_bootstrap(self):
-        runs = simulate(np.random.default_rng(6))[0]
-        assert interval(list(runs)) == bootstrap(runs)
+    def test_of_runs_that_agree_is_that_of_one(self):
+        run = np.arange(100) < 97
+        assert interval([run] * 5) == pytest.approx(wilson(97, 100), abs=4e-4)
 
     def test_of_runs_without_errors_is_not_a_point(self):
         assert interval(np.ones((5, 100), dtype=bool)) == wilson(100, 100)
@@ -115,9 +91,43 @@ class TestInterval:
     def test_of_no_images_is_everything(self):
         assert interval(np.ones((2, 0), dtype=bool)) == Interval(0.0, 1.0)
 
+    @settings(deadline=None, max_examples=50)
+    @given(pairs_of_settings)
+    def test_holds_the_mean_and_stays_between_0_and_1(self, both):
+        low, high = interval(both[0])
+        assert 0 <= low <= both[0].mean() + 1e-9
+        assert both[0].mean() - 1e-9 <= high <= 1
+        assert low < high
+
+    def test_shrinks_with_more_images_and_widens_with_unlike_seeds(self):
+        rng = np.random.default_rng(3)
+        runs, unlike = simulate(rng)[0], simulate(rng, spread=1.5)[0]
+        few, many, wide = interval(runs), interval(np.tile(runs, 9)), interval(unlike)
+        assert few.low < many.low < runs.mean() < many.high < few.high
+        assert wide.high - wide.low > 1.5 * (few.high - few.low)
+
+    @pytest.mark.parametrize(
+        ("accuracy", "spread"), [(0.83, 0.0), (0.83, 0.2), (0.83, 1.2), (0.97, 0.0), (0.97, 0.2), (0.97, 0.8)]
+    )
+    @pytest.mark.parametrize("seeds", [3, 5])
+    def test_covers_the_truth(self, accuracy, spread, seeds):
+        """One of 20 misses, and what chance adds: seeds alike, and those whose accuracies differ by up to 0.1 or 0.02."""
+        rng = np.random.default_rng(20)
+        ease = stats.norm.ppf(accuracy) * np.sqrt(2.5**2 + spread**2 + 1)
+        shape, covered = (300, seeds, 400), 0
+        latent = rng.normal(ease, 2.5, (300, 1, 400)) + rng.normal(0, spread, (300, seeds, 1)) + rng.normal(0, 1, shape)
+        for runs in latent > 0:
+            low, high = interval(runs)
+            covered += low <= accuracy <= high
+        assert covered / 300 >= 0.92
+
     def test_of_no_runs_is_refused(self):
         with pytest.raises(ValueError, match="one or more runs"):
             interval([])
+
+    def test_runs_on_different_images_are_refused(self):
+        with pytest.raises(ValueError, match=r"found runs on \[2, 3\] images"):
+            interval([np.ones(2, dtype=bool), np.ones(3, dtype=bool)])
 
 
 class TestMcNemar:
@@ -258,6 +268,31 @@ class TestHolm:
         assert np.all(adjusted >= p)
 
 
+    def test_what_was_picked_counts_as_all_pairs_not_yet_told_apart(self):
+        np.testing.assert_allclose(holm([0.001, 0.02, 0.004], picked=True), [0.006, 0.02, 0.012])
+        np.testing.assert_allclose(holm([0.01], picked=True), [0.01])
+
+
+class TestLuck:
+    def test_is_that_of_all_settings(self):
+        found = luck([[0.90, 0.92, 0.94], [0.80, 0.80, 0.80], [0.70, 0.71, 0.72]])
+        assert found == [pytest.approx(((4e-4 + 0 + 1e-4) / 3, 6))] * 3
+
+    def test_a_setting_that_diverges_stands_for_itself(self):
+        *alike, wild = luck([[0.98, 0.981, 0.982]] * 6 + [[0.1, 0.5, 0.9]])
+        assert alike == [pytest.approx((1e-6, 12))] * 6
+        assert wild == pytest.approx((0.16, 2))
+        assert luck_apart(alike[0], alike[1]) == pytest.approx((2e-6, 12))
+        assert luck_apart(alike[0], wild) == pytest.approx((0.160001, 2), rel=1e-4)
+
+    @pytest.mark.parametrize("accuracies", [[[0.5, 0.5]] * 4, [[0.1, 0.9], [0.5, 0.5]]])
+    def test_two_settings_or_none_that_differs_are_one_pool(self, accuracies):
+        assert len(set(luck(accuracies))) == 1
+
+    def test_of_which_none_else_differs_stands_for_itself(self):
+        assert [one.variance for one in luck([[0.5, 0.5], [0.1, 0.9], [0.6, 0.6]])] == pytest.approx([0, 0.32, 0])
+
+
 class TestTopGroup:
     def test_settings_that_read_alike_are_all_in_it(self):
         a, b = simulate(np.random.default_rng(12))
@@ -293,3 +328,20 @@ class TestTopGroup:
             runs = ease + better + rng.normal(0, 0.2, (8, 3, 1)) + rng.normal(0, 1, (8, 3, 400)) > 0
             left_out += not top_group(runs)[0]
         assert left_out / 150 < 0.05
+
+    @pytest.mark.parametrize(
+        ("count", "seeds", "spread"),
+        [(4, 3, 0.2), (8, 1, 0.0), (8, 2, 0.5), (8, 3, 0.2), (8, 3, 0.5), (20, 3, 0.2), (8, 3, [0.2] * 4 + [0.4] * 4)],
+    )
+    def test_seldom_calls_one_of_equal_settings_worse(self, count, seeds, spread):
+        rng = np.random.default_rng(17)
+        found = [not all(top_group(equals(rng, count, seeds, spread))) for _ in range(100)]
+        assert np.mean(found) <= 0.08
+
+    def test_a_setting_that_diverges_hides_no_difference(self):
+        """Seven settings of which two are worse, and one that reads most images now and then."""
+        rng, told = np.random.default_rng(18), 0
+        for _ in range(60):
+            gain = np.array([0, 0, 0, 0, 0, -1.5, -1.5, -3])
+            told += top_group(equals(rng, 8, 3, [0.2] * 7 + [4], gain))[:7] == [True] * 5 + [False] * 2
+        assert told / 60 > 0.8

@@ -16,8 +16,10 @@ from digitexp import experiment
 from digitexp.compose import CONF, compose, settle
 from digitexp.data.sets import load
 from digitexp.errors import ConfigError, DataError, TrackingError
+from digitexp.evaluation.compare import wilson
+from digitexp.evaluation.importance import Importance
 from digitexp.planning import plan
-from digitexp.reports import answer, pages, report
+from digitexp.reports import answer, findings, pages, report, ties
 from digitexp.tracking import portable
 from digitexp.tracking.records import RunRecord, SweepRecord
 
@@ -113,7 +115,7 @@ def test_the_numbers_are_those_of_the_store(asked, written):
         for name in ("val", "test"):
             mean, low, high = (f"{row[f'{name}/accuracy{end}']:.4f}" for end in ("", ".low", ".high"))
             assert re.search(rf">{mean}</span> <small>{low}.<wbr>{high}<", html)
-            assert re.search(rf"{mean}(\*\*)?<br>{low} to {high} \|", markdown)
+            assert re.search(rf"{mean}(\*\*)?<br>{low} to {high}<br>sd \d\.\d+ \|", markdown)
     runs = pd.read_csv(folder / "runs.csv")
     assert len(runs) == 4
     assert runs.groupby("trial")["val/accuracy"].mean()[0] == pytest.approx(expected.set_index("trial")["val/accuracy"][0])
@@ -233,7 +235,7 @@ ANSWERS = {
     "a tie": (
         sweep_of([run_of(0, 1, share(190)), run_of(1, 1, share(188)), run_of(2, 1, share(20))]),
         [r"^A tie: o0 and o1 cannot be told apart by the 200 val images that ranked them \(they read 94\.0 to 95\.0 %\); "
-         r"the other one is worse\.", r"200 test images, by which nothing was chosen, o0 reads 95\.0 %", "one seed"],
+         r"the other one reads fewer, by more than chance\.", r"200 test images, by which nothing was chosen, o0 reads 95\.0 %", "one seed"],
     ),
     "all tie": (
         sweep_of([run_of(0, 1, share(190)), run_of(1, 1, share(190))]),
@@ -404,3 +406,68 @@ def test_areas_are_those_of_scikit_learn_and_of_the_evidence(tmp_path):
         ])  # fmt: skip
         assert f"| o{trial} | {expected:.4f} |" in page
     assert {"roc.png", "roc-best.png", "roc-worst.png"} <= {file.name for file in tmp_path.iterdir()}
+
+
+def test_the_table_has_the_spread_of_the_seeds_and_what_they_cost(tmp_path):
+    hits = {(0, 1): 190, (0, 2): 180, (1, 1): 150, (1, 2): 150}
+    runs = [run_of(trial, seed, share(n)) for (trial, seed), n in hits.items()]
+    runs = [replace(run, metrics=run.metrics | {"tflop": 0.5 + run.trial}) for run in runs]
+    gathered = report.gather(sweep_of(runs, repeats=2))
+    pages.write(gathered, tmp_path, ["dense"])
+    table = pd.read_csv(tmp_path / "results.csv")
+    assert list(table["val/accuracy.sd"]) == pytest.approx([np.std([0.95, 0.9], ddof=1), 0])
+    assert list(table["seeds"]) == [2, 2]
+    assert (list(table["tflop"]), list(table["seconds"])) == ([0.5, 1.5], [1.5, 1.5])
+    html, markdown = ((tmp_path / name).read_text() for name in ("index.html", "README.md"))
+    assert '<small class="wrap">sd 0.0354</small>' in html
+    assert '1.5 s<small class="wrap">0.5</small>' in html  # under the time: a phone has no room for a column
+    assert "<br>sd 0.0354 |" in markdown
+    assert "| p | TFLOP a run | time a run |" in markdown
+    assert "| 0.5 | 1.5 s |" in markdown
+
+
+def test_of_one_seed_no_spread_is_shown_and_of_like_costs_no_column(tmp_path):
+    runs = [run_of(0, 1, share(190)), run_of(1, 1, share(150))]
+    runs = [replace(run, metrics=run.metrics | {"tflop": 0.5}) for run in runs]
+    pages.write(report.gather(sweep_of(runs)), tmp_path, ["dense"])
+    assert pd.read_csv(tmp_path / "results.csv")["val/accuracy.sd"].isna().all()
+    markdown = (tmp_path / "README.md").read_text()
+    assert "sd 0" not in markdown
+    assert "TFLOP a run" not in markdown
+
+
+def ensemble_of(seeds, known):
+    """The notes under the table of a setting whose seeds were to be read together."""
+    runs = [run_of(0, seed, share(150), **{"evaluation.ensemble": True}) for seed in range(seeds)]
+    if known:
+        said = {part: np.eye(3)[run.read[part]] for run in runs[:1] for part in ("val", "test")}
+        runs = [replace(run, probabilities=said) for run in runs]
+    return " ".join(pages.content(report.gather(sweep_of(runs, repeats=seeds)), CONF)["notes"])
+
+
+def test_an_ensemble_has_its_interval_or_the_reason_why_it_is_not_given():
+    low, high = wilson(150, 200)
+    assert f"Wilson): val 0.7500 ({low:.4f} to {high:.4f}), test 0.7500" in ensemble_of(2, known=True)
+    assert "one seed is no ensemble" in ensemble_of(1, known=True)
+    assert "is not in a runs.csv" in ensemble_of(2, known=False)
+
+
+def test_time_of_lanes_is_said_to_be_shared():
+    content = pages.content(report.gather(sweep_of([run_of(0, 1, share(9), **{"training.engine": "lanes"})])), CONF)
+    assert any("share its time equally" in note for note in content["notes"])
+
+
+def test_what_would_end_a_tie_is_for_the_corrected_test():
+    rows = report.gather(sweep_of([run_of(trial, 1, share(n)) for trial, n in enumerate((190, 186, 184, 183))])).top
+    alone, among = (ties.of_group(group, ["a", "b"], "val") for group in (rows[:2], rows))
+    assert "if the difference is as large as here" in alone
+    more = [int(re.search(r"about ([\d,]+) more val", said)[1].replace(",", "")) for said in (alone, among)]
+    assert more[0] < more[1]
+
+
+def test_a_forest_that_explains_nothing_is_not_drawn(monkeypatch):
+    drops = np.full((3, 2), 0.1)
+    for explained, drawn in ((-0.13, False), (0.5, True)):
+        monkeypatch.setattr(findings, "importance_of", lambda _, share=explained: Importance(["a", "b"], drops, share))
+        gathered = report.gather(sweep_of([run_of(0, 1, share(9))]))
+        assert (findings._importance(gathered, "") is not None) == drawn

@@ -335,7 +335,7 @@ def test_whether_the_rule_was_fixed_before():
 def test_a_tie_says_what_would_end_it():
     said = findings.tie(report_of((338, 340)))
     assert said.startswith("To tell data.manual_labels=1 from 0: about ")
-    assert said.endswith("if the difference is real (found four times in five).")
+    assert said.endswith("if the difference is as large as here (found four times in five).")
     assert findings.tie(report_of((100, 340))) == ""
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from digitexp.evaluation.compare import Interval, holm, score, wilson
+from digitexp.evaluation.compare import Interval, Luck, holm, luck, score, wilson
 
 
 class Shares(NamedTuple):
@@ -24,25 +24,28 @@ class Shares(NamedTuple):
 def interval(setting: Shares, confidence: float = 0.95) -> Interval:
     """Wilson's interval for one run. For several, his formula with the effective number of images (Kish 1965).
 
-    That is the number whose binomial variance is that of the images plus that of the mean over the seeds. The images
-    count once, not once a seed, since all seeds read the same ones: wider than the bootstrap of compare.py, if anything.
+    That is the number whose binomial variance is that of the images plus that of the mean over the seeds, stretched as in
+    `compare.interval`. The images count once, not once a seed, since all seeds read the same ones: wider than there, if
+    anything.
     """
     accuracies, images = setting
-    if len(accuracies) == 1:
-        return wilson(round(accuracies[0] * images), images, confidence)
-    mean = float(np.mean(accuracies))
+    seeds, mean = len(accuracies), float(np.mean(accuracies))
+    if seeds == 1:
+        return wilson(round(mean * images), images, confidence)
     binomial = mean * (1 - mean)
-    n = binomial / (binomial / images + np.var(accuracies, ddof=1) / len(accuracies)) if binomial else images
-    return score(mean, float(n), confidence)
+    stretch = stats.t.ppf((1 + confidence) / 2, seeds - 1) / stats.norm.ppf((1 + confidence) / 2)
+    spread = stretch**2 * np.var(accuracies, ddof=1) / seeds
+    return score(mean, float(binomial / (binomial / images + spread)) if binomial else images, confidence)
 
 
-def unpaired(a: Shares, b: Shares) -> float:
+def unpaired(a: Shares, b: Shares, lucks: tuple[Luck, Luck] | None = None) -> float:
     """Two-sided p-value that two settings differ, as if they had read different images: it errs towards a tie.
 
     Welch's t-test (1947) on variances of images and of seeds, with Satterthwaite's degrees of freedom (1946). One more
-    right and one more wrong keep the variance of a perfect setting above 0 (Agresti and Caffo 2000).
+    right and one more wrong keep the variance of a perfect setting above 0 (Agresti and Caffo 2000). `lucks`: what seeds
+    do to each as more settings tell it (see `compare.luck`), taken where it is larger than what its own seeds show.
     """
-    mean, error, freedom = _difference(a, b)
+    mean, error, freedom = _difference(a, b, lucks)
     return float(2 * stats.t.sf(abs(mean) / error, freedom))
 
 
@@ -53,19 +56,29 @@ def difference(a: Shares, b: Shares, confidence: float = 0.95) -> Interval:
     return Interval(mean - half, mean + half)
 
 
-def _difference(a: Shares, b: Shares) -> tuple[float, float, float]:
+def _difference(a: Shares, b: Shares, lucks: tuple[Luck, Luck] | None = None) -> tuple[float, float, float]:
     """The mean difference, its standard error, and the degrees of freedom of that."""
-    parts, freedoms = (np.concatenate(both) for both in zip(variances(a), variances(b), strict=True))
+    both = [variances(setting, one) for setting, one in zip((a, b), lucks or (None, None), strict=True)]
+    parts, freedoms = (np.concatenate(each) for each in zip(*both, strict=True))
     total = parts.sum()
     mean = float(np.mean(a.accuracies) - np.mean(b.accuracies))
     return mean, float(np.sqrt(total)), float(total**2 / np.sum(parts**2 / freedoms))
 
 
+def against(winner: Shares, others: Sequence[Shares]) -> list[float]:
+    """P-values, not adjusted, that each of the others differs from the winner; the luck of several seeds is that of all."""
+    if len(winner.accuracies) == 1:
+        return [unpaired(other, winner) for other in others]
+    own, *lucks = luck([setting.accuracies for setting in (winner, *others)])
+    return [unpaired(other, winner, (theirs, own)) for other, theirs in zip(others, lucks, strict=True)]
+
+
 def against_best(settings: Sequence[Shares]) -> list[float]:
-    """P-values (Holm) that each setting differs from the highest mean, the first of equals, which itself has 1."""
+    """P-values (Holm, over all pairs) that each differs from the highest mean, the first of equals, which itself has 1."""
     best = int(np.argmax([np.mean(setting.accuracies) for setting in settings]))
     others = [i for i in range(len(settings)) if i != best]
-    adjusted = dict(zip(others, holm([unpaired(settings[i], settings[best]) for i in others]), strict=True))
+    found = against(settings[best], [settings[i] for i in others])
+    adjusted = dict(zip(others, holm(found, picked=True), strict=True))
     return [float(adjusted.get(i, 1.0)) for i in range(len(settings))]
 
 
@@ -78,12 +91,13 @@ def further_seed(values: Sequence[float], confidence: float = 0.95) -> Interval 
     return Interval(mean - half, mean + half)
 
 
-def variances(setting: Shares) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def variances(setting: Shares, luck: Luck | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The variances of a setting's mean, from its images and, where there are several, its seeds; degrees of freedom."""
     accuracies, images = setting
     share = (np.mean(accuracies) * images + 1) / (images + 2)
-    found, freedoms = [share * (1 - share) / (images + 2)], [float(max(images - 1, 1))]
+    found, freedoms = [float(share * (1 - share) / (images + 2))], [float(max(images - 1, 1))]
     if len(accuracies) > 1:
-        found.append(np.var(accuracies, ddof=1) / len(accuracies))
-        freedoms.append(float(len(accuracies) - 1))
+        own = Luck(float(np.var(accuracies, ddof=1)), float(len(accuracies) - 1))
+        found.append(max(own, luck or own).variance / len(accuracies))
+        freedoms.append((luck or own).freedom)
     return np.array(found), np.array(freedoms)

@@ -11,9 +11,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from digitexp.evaluation.compare import interval
 from digitexp.figures.look import BLUE, GREY, INK, ORANGE, PAGE, PALE, SERIES, SHADES, empty, look
 
 Ends = tuple[float, float]
+BAND = 60  # places at which a band is computed, and drawn straight between
 
 
 @look
@@ -80,8 +82,8 @@ def beside_figure(
 def running_figure(hits: Mapping[str, NDArray[np.bool_]], metric: str, title: str, ordered: bool) -> Figure:
     """The accuracy over the first images, one line a setting: `hits` `(seeds, images)`, in the order of the images.
 
-    The band is Wilson's 95 % interval of so many images around the mean of the seeds; colours go from dark to light where
-    settings are `ordered`.
+    The band around the mean of the seeds is the 95 % interval of these seeds and so many images; colours go from dark to
+    light where settings are `ordered`.
     """
     figure = empty(title, PAGE, 3.6 + 0.22 * math.ceil(len(hits) / 2))
     axes = figure.subplots()
@@ -90,13 +92,12 @@ def running_figure(hits: Mapping[str, NDArray[np.bool_]], metric: str, title: st
     for colour, runs in zip(colours, hits.values(), strict=False):
         n = np.arange(1, runs.shape[1] + 1)
         share = np.cumsum(runs.mean(axis=0)) / n
-        z = 1.959964
-        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
         first = min(len(n) - 1, max(9, len(n) // 20))  # before that, a line says nothing and its band everything
+        some = np.unique(np.linspace(n[first], n[-1], BAND).astype(int))
+        low, high = np.transpose([interval(list(runs[:, :count])) for count in some])
         axes.plot(n[first:], share[first:], color=colour, linewidth=1.8, zorder=3)
-        axes.fill_between(n[first:], (centre - half)[first:], (centre + half)[first:], color=colour, alpha=0.1, linewidth=0)
-        lowest = min(lowest, float((centre - half)[first:].min()))
+        axes.fill_between(some, low, high, color=colour, alpha=0.1, linewidth=0)
+        lowest = min(lowest, float(low.min()))
     axes.set(xlabel="images, in the order in which they were drawn", ylabel=metric, ylim=(max(0, lowest - 0.01), 1.005))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")

@@ -72,13 +72,13 @@ def _ranked(report: Report) -> str:
     best, last = percent(top[0].value, count), percent(top[-1].value, count)
     if len(top) == 1:
         return (f"{_name(report, top[0])} is the best of the {len(report.finished)} settings: it reads {best} of the "
-                f"{images(report, part)} by which it was chosen, more than any other.")  # fmt: skip
+                f"{images(report, part)} by which it was chosen, more than any other, and by more than chance.")  # fmt: skip
     between = f"each reads {best}" if best == last else f"they read {last.removesuffix(' %')} to {best}"
     ranked = f"cannot be told apart by the {images(report, part)} that ranked them ({between})"
     if not rest:
         return f"A tie: the {len(top)} settings {ranked}."
-    others = "the other one is worse" if rest == 1 else f"the other {rest} are worse"
-    return f"A tie: {names(top, report.paths)} {ranked}; {others}."
+    others = "the other one reads" if rest == 1 else f"the other {rest} read"
+    return f"A tie: {names(top, report.paths)} {ranked}; {others} fewer, by more than chance."
 
 
 def _listed(report: Report) -> str:
@@ -88,7 +88,8 @@ def _listed(report: Report) -> str:
     if len(top) == len(ordered):
         return (f"A tie: by the {images(report, part)} none of the {len(ordered)} settings can be told from the highest, "
                 f"{_name(report, ordered[0])} with {most}; the lowest reads {least}.")  # fmt: skip
-    tied = "more than any other" if len(top) == 1 else f"not to be told from {_others(top[1:], report.paths)}"
+    tied = "more than any other, by more than chance"
+    tied = tied if len(top) == 1 else f"not to be told from {_others(top[1:], report.paths)}"
     return (f"No winner was to be chosen: of the {images(report, part)}, {_name(report, ordered[0])} reads most, {most}, "
             f"{tied}; {_name(report, ordered[-1])} reads least, {least}.")  # fmt: skip
 

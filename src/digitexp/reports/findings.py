@@ -10,7 +10,7 @@ import numpy as np
 
 from digitexp import figures
 from digitexp.evaluation import compare
-from digitexp.evaluation.importance import Importance, importance
+from digitexp.evaluation.importance import EXPLAINED, Importance, importance
 from digitexp.figures import effects
 from digitexp.reports import ranking, ties, verdicts
 from digitexp.reports.claims import point_text
@@ -214,7 +214,7 @@ def captions(report: Report) -> dict[str, str]:
         "reported.png": "Reported (one run; Wilson) and ours (all seeds; 95 % intervals). The drawings are others, so on "
                         "them only directions can be compared.",
         "running.png": "drawn/accuracy over the first drawings, as seed 003 drew it: the mean of the seeds with the 95 % "
-                       "interval (Wilson) of so many drawings.",
+                       "interval of these seeds and so many drawings.",
         "importance.png": "How much of the variance between the trials is lost when a setting is shuffled (random forests, "
                           f"trials drawn anew; the middle 95 %){explained}. Blue: surely more than nothing.",
         "parallel.png": "Every trial as a line across its settings; the darker, the better.",
@@ -270,7 +270,7 @@ def _measure(report: Report) -> tuple[str, list[float]]:
 
 def _importance(report: Report, mark: str) -> Any:
     found = importance_of(report)
-    if found is None:
+    if found is None or found.explained < EXPLAINED:
         return None
     return effects.importance_figure(found.paths, found.drops, f"What decides {_measure(report)[0]}{mark}")
 

@@ -62,6 +62,7 @@ def content(report: Report, folder: Path) -> dict[str, Any]:
     """All that the page says, as texts and tables; `folder` is where it lies."""
     sweep = report.sweep
     best = report.by_evidence[0] if report.finished else None
+    rows = [_row(report, row) for row in report.rows]
     return {
         "name": sweep.name,
         "question": sweep.text or sweep.name,
@@ -72,7 +73,8 @@ def content(report: Report, folder: Path) -> dict[str, Any]:
         "sets": [_heading(report, part) for part in report.sets],
         "objective": sweep.objective,
         "extra": sweep.objective if sweep.objective and not sweep.objective.endswith("/accuracy") else None,
-        "rows": [_row(report, row) for row in report.rows],
+        "rows": rows,
+        "arithmetic": len({row["tflop"] for row in rows} - {""}) > 1,
         "notes": _notes(report),
         "captions": _captions(report) | findings.captions(report),
         "pairs": _pairs(report, best),
@@ -147,7 +149,9 @@ def _row(report: Report, row: Row) -> dict[str, Any]:
     for metric in (f"{part}/accuracy" for part in report.sets):
         low, high = row.intervals.get(metric, (math.nan, math.nan))
         shown = (f"{scored.mean(metric):.4f}", f"{low:.4f} to {high:.4f}") if metric in row.intervals else ("", "")
-        cells.append({"mean": shown[0], "interval": shown[1], "top": top and metric == f"{report.marked}/accuracy"})
+        deviation = scored.deviation(metric)
+        cells.append({"mean": shown[0], "interval": shown[1], "sd": "" if math.isnan(deviation) else f"sd {deviation:.4f}",
+                      "top": top and metric == f"{report.marked}/accuracy"})
     return {
         "place": str(row.rank or ""),
         "top": top,
@@ -158,6 +162,7 @@ def _row(report: Report, row: Row) -> dict[str, Any]:
         "cells": cells,
         "p": "" if p is None or row is report.by_evidence[0] else f"{p:.3f}" if p >= 0.001 else "< 0.001",
         "seconds": "" if scored.failure else f"{scored.mean('seconds'):.1f} s",
+        "tflop": "" if math.isnan(scored.mean("tflop")) else f"{scored.mean('tflop'):.3g}",
     }
 
 
@@ -165,21 +170,26 @@ def _notes(report: Report) -> list[str]:
     repeats = report.sweep.repeats
     notes = ["Small: the 95 % interval (Wilson; one seed, others may differ by more)."]
     if repeats > 1:
-        how = "bootstrap over the seeds and the images"
+        how = "seeds and images both taken as a sample"
         if not any(run.recognised for run in report.sweep.runs):
             how = "Wilson, with the spread between the seeds taken off the number of images"
-        notes = [f"Means over {repeats} seeds. Small: the 95 % interval ({how})."]
+        notes = [f"Means over {repeats} seeds. Small: the 95 % interval ({how}), and the "
+                 "standard deviation between the seeds (sd)."]  # fmt: skip
     for row in report.by_evidence:
         if row.scored.together:
-            said = ", ".join(f"{part} {value:.4f}" for part, value in row.scored.together.items())
             notes.append(f"{name(row.scored.point, report.paths)}, its {repeats} seeds read together (the mean of their "
-                         f"probabilities): {said}.")  # fmt: skip
+                         f"probabilities; 95 % intervals, Wilson): {ranking.read_together(row.scored)}.")  # fmt: skip
+    if any(run.settings.get("evaluation.ensemble") for run in report.sweep.runs):
+        notes += filter(None, [ranking.not_together([row.scored for row in report.rows])])
+    if any(run.settings.get("training.engine") == "lanes" for run in report.sweep.runs):
+        notes.append("Time a run: networks that were trained side by side as one program (training.engine=lanes) share its "
+                     "time equally; one alone would have taken longer.")  # fmt: skip
     if report.sweep.objective:
         notes.append(f"* chosen on: the ranking is by {report.sweep.objective}, so the first one's own value flatters it.")
     if report.marked:
         test = "test on the same images" if report.paired else "test of the accuracies"
         notes.append(f"= a tie, in blue: cannot be told from the best by {report.marked} (5 %). p: of that {test}, "
-                     "corrected for their number (Holm); small where the difference is hardly chance.")  # fmt: skip
+                     "corrected for all pairs of settings (Holm); small where the difference is hardly chance.")  # fmt: skip
         notes += filter(None, [findings.tie(report)])
         if report.top != report.by_evidence[: len(report.top)]:
             notes.append("A tie below settings that are worse: its own seeds differ too much to tell; more seeds would.")

@@ -36,13 +36,26 @@ class Scored:
 
     def shares(self, part: str) -> Shares:
         """The accuracies on a set."""
-        images = len(self.hits[part][0]) if part in self.hits else self.images[part]
-        return Shares([run[f"{part}/accuracy"] for run in self.metrics], images)
+        return Shares([run[f"{part}/accuracy"] for run in self.metrics], self.count(part))
+
+    def count(self, part: str) -> int:
+        """How many images a set holds."""
+        return len(self.hits[part][0]) if part in self.hits else self.images[part]
+
+    def ensemble(self) -> dict[str, tuple[float, Interval]]:
+        """By set the accuracy of the seeds together, with Wilson's interval: they are one reader of the set's images."""
+        return {part: (share, compare.wilson(round(share * self.count(part)), self.count(part)))
+                for part, share in self.together.items()}  # fmt: skip
 
     def mean(self, metric: str) -> float:
         """The mean over the seeds; NaN when the trial failed, or when a run was recorded without this metric."""
         known = self.metrics and not self.failure
         return float(np.mean([run.get(metric, np.nan) for run in self.metrics])) if known else np.nan
+
+    def deviation(self, metric: str) -> float:
+        """The standard deviation between the seeds (n - 1); NaN of one seed, and where the mean is NaN."""
+        found = [run.get(metric, np.nan) for run in self.metrics]
+        return float(np.std(found, ddof=1)) if len(found) > 1 and not self.failure else np.nan
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,23 @@ class Row:
     value: float
     intervals: Mapping[str, Interval]
     top: bool
+
+
+def read_together(scored: Scored) -> str:
+    """The seeds of a trial as one ensemble, in words: "val 0.9720 (0.9512 to 0.9841), test ..."."""
+    found = scored.ensemble().items()
+    return ", ".join(f"{part} {share:.4f} ({low:.4f} to {high:.4f})" for part, (share, (low, high)) in found)
+
+
+def not_together(trials: Sequence[Scored]) -> str:
+    """Why an ensemble that was asked for is not given; nothing where it is, or where no trial is finished."""
+    finished = [trial for trial in trials if not trial.failure]
+    if not finished or any(trial.together for trial in finished):
+        return ""
+    if max(len(trial.metrics) for trial in finished) == 1:
+        return "evaluation.ensemble: one seed is no ensemble; search.repeats=3 gives three that are read together."
+    return ("evaluation.ensemble: the seeds cannot be read together, since what each says of every image is not in a "
+            "runs.csv, only in the store in which they were trained.")  # fmt: skip
 
 
 def label(point: Mapping[str, Any]) -> str:
@@ -94,7 +124,7 @@ def paired(trials: Sequence[Scored], part: str) -> bool:
 
 
 def against_best(trials: Sequence[Scored], part: str) -> list[float]:
-    """P-values (Holm) that the accuracy of each trial on a set differs from that of the best there, which itself has 1."""
+    """P-values (Holm, all pairs) that each trial differs from the best in its accuracy on a set; the best itself has 1."""
     if not trials:
         return []
     if paired(trials, part):
@@ -105,9 +135,9 @@ def against_best(trials: Sequence[Scored], part: str) -> list[float]:
 def against(winner: Scored, others: Sequence[Scored], part: str) -> list[float]:
     """P-values (Holm) that the accuracy of each of the others on a set differs from that of a winner chosen elsewhere."""
     if paired([winner, *others], part):
-        found = [compare.paired(other.hits[part], winner.hits[part]) for other in others]
+        found = compare.against(winner.hits[part], [other.hits[part] for other in others])
     else:
-        found = [shares.unpaired(other.shares(part), winner.shares(part)) for other in others]
+        found = shares.against(winner.shares(part), [other.shares(part) for other in others])
     return [float(p) for p in compare.holm(found)]
 
 
@@ -122,7 +152,12 @@ def _record(row: Row) -> dict[str, Any]:
     record["seeds"] = len(scored.metrics)
     for name in scored.metrics[0] if scored.metrics else ():
         record[name] = scored.mean(name)
+        if "/" in name:  # a measure, not a cost
+            record[f"{name}.sd"] = scored.deviation(name)
         if name in row.intervals:
             record[f"{name}.low"], record[f"{name}.high"] = row.intervals[name]
-    record |= {f"{part}/ensemble_accuracy": value for part, value in scored.together.items()}
+    record |= {name: scored.mean(name) for name in ("tflop", "seconds")}
+    for part, (share, interval) in scored.ensemble().items():
+        name = f"{part}/ensemble_accuracy"
+        record |= {name: share, f"{name}.low": interval.low, f"{name}.high": interval.high}
     return record | {"failure": scored.failure}

@@ -1,5 +1,6 @@
 """The best setting against each of the others: by how much, with how many seeds, and what would tell them apart."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ class Against:
     """A setting against another on one set: the difference in accuracy with its 95 % interval.
 
     `better` is how often the first wins over the seeds, with its interval, None where the images are not known; `further`
-    is what would tell the two apart, if their difference is real.
+    is what would tell the two apart, if their difference is as large as it was here.
     """
 
     row: Row
@@ -26,16 +27,16 @@ class Against:
     further: Further
 
 
-def against(best: Row, row: Row, part: str) -> Against:
-    """`best` against `row`, image by image where that is known."""
+def against(best: Row, row: Row, part: str, alpha: float = compare.ALPHA) -> Against:
+    """`best` against `row`, image by image where that is known; `further` is for a test at the level `alpha`."""
     metric = f"{part}/accuracy"
     apart = best.scored.mean(metric) - row.scored.mean(metric)
     if ranking.paired([best.scored, row.scored], part):
         a, b = best.scored.hits[part], row.scored.hits[part]
         better = evaluation.chance_better(a, b) if len(a) > 1 else None
-        return Against(row, apart, compare.difference(a, b), better, evaluation.further(a, b))
+        return Against(row, apart, compare.difference(a, b), better, evaluation.further(a, b, alpha))
     one, other = best.scored.shares(part), row.scored.shares(part)
-    return Against(row, apart, shares.difference(one, other), None, evaluation.further_shares(one, other))
+    return Against(row, apart, shares.difference(one, other), None, evaluation.further_shares(one, other, alpha))
 
 
 def sentence(first: str, second: str, found: Against, part: str) -> str:
@@ -49,7 +50,8 @@ def sentence(first: str, second: str, found: Against, part: str) -> str:
     ]
     if not ways:
         return f"More seeds alone, or more {part} images alone, would not tell {first} from {second}."
-    return f"To tell {first} from {second}: {', or '.join(ways)}, if the difference is real (found four times in five)."
+    real = "if the difference is as large as here (found four times in five)"
+    return f"To tell {first} from {second}: {', or '.join(ways)}, {real}."
 
 
 def rounded(number: int) -> str:
@@ -61,7 +63,8 @@ def rounded(number: int) -> str:
 
 
 def of_group(rows: Sequence[Row], names: Sequence[str], part: str) -> str:
-    """What would tell the best of a tie from the next; nothing where there is no tie."""
+    """What would tell the best of a tie from the next, all pairs of them tested; nothing where there is no tie."""
     if len(rows) < 2:
         return ""
-    return sentence(names[0], names[1], against(rows[0], rows[1], part), part)
+    alpha = compare.ALPHA / math.comb(len(rows), 2)
+    return sentence(names[0], names[1], against(rows[0], rows[1], part, alpha), part)

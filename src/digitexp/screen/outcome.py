@@ -28,7 +28,7 @@ def show_outcome(plan: "Plan", outcome: "Outcome") -> None:
     objective = plan.config.search.objective
     console.print()
     console.print(_table(plan, outcome.rows, objective))
-    for line in _verdict(outcome.rows, objective):
+    for line in _verdict(outcome.rows, objective, plan.config.evaluation.ensemble):
         console.print(f"[dim]{escape(line)}[/]")
     if any(change(plan.config, row.scored.point).data.allow_leakage for row in outcome.rows):
         console.print(f"[bold red]{LEAKAGE}[/]")
@@ -104,24 +104,25 @@ def _clean(row: "Row") -> str:
     return f"{label(row.scored.point)}: {scores}" if measures else ""
 
 
-def _verdict(rows: Sequence["Row"], objective: str | None) -> list[str]:
-    """What the intervals and the top group support, in words."""
-    from digitexp.reports import ties
+def _verdict(rows: Sequence["Row"], objective: str | None, ensemble: bool) -> list[str]:
+    """What the intervals and the top group support, in words; and the `ensemble` of the seeds, if it was asked for."""
+    from digitexp.reports import ranking, ties
 
     seeds = max((len(row.scored.metrics) for row in rows), default=0)
     if seeds == 1:
         lines = ["Ranges are 95 % intervals (Wilson) of one seed; other seeds may differ by more."]
     elif all(row.scored.hits for row in rows if not row.scored.failure):
-        lines = [f"Ranges are 95 % intervals (bootstrap over {seeds} seeds and the images)."]
+        lines = [f"Ranges are 95 % intervals ({seeds} seeds and the images, both taken as a sample)."]
     else:
         lines = [f"Ranges are 95 % intervals (Wilson, widened by the spread of {seeds} seeds)."]
     if objective:
         lines.append("* chosen on: the ranking is by it, so the winner's own value flatters it.")
     for row in rows:
         if row.scored.together:
-            said = ", ".join(f"{part} {value:.4f}" for part, value in row.scored.together.items())
             point = " ".join(f"{path}={as_text(value)}" for path, value in row.scored.point.items())
-            lines.append(f"{point or 'The network'}, its {seeds} seeds read together: {said}.")
+            lines.append(f"{point or 'The network'}, its {seeds} seeds read together: {ranking.read_together(row.scored)}.")
+    if ensemble:
+        lines += filter(None, [ranking.not_together([row.scored for row in rows])])
     top, ranked = [row for row in rows if row.top], [row for row in rows if row.rank]
     if len(top) > 1:
         lines.append(f"= a tie: these {len(top)} cannot be told apart on these images (5 %, Holm).")
