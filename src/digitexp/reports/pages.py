@@ -186,7 +186,7 @@ def _notes(report: Report) -> list[str]:
                      "time equally; one alone would have taken longer.")  # fmt: skip
     if report.sweep.objective:
         notes.append(f"* chosen on: the ranking is by {report.sweep.objective}, so the first one's own value flatters it.")
-    if report.marked:
+    if report.marked and len(report.finished) > 1:
         test = "test on the same images" if report.paired else "test of the accuracies"
         notes.append(f"= a tie, in blue: cannot be told from the best by {report.marked} (5 %). p: of that {test}, "
                      "corrected for all pairs of settings (Holm); small where the difference is hardly chance.")  # fmt: skip
