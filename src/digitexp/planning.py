@@ -79,6 +79,10 @@ class Plan:
             self._known[key] = self._jobs(trial, point)
         return list(self._known[key])
 
+    def data(self, trial: int, point: Point) -> Data:
+        """The data of one trial, which a sweep may vary."""
+        return self.jobs(trial, point)[0].config.data
+
     def _jobs(self, trial: int, point: Point) -> list[Job]:
         seeds = range(self.config.seed, self.config.seed + self.config.search.repeats)
         configs = [resolve(located(change(self.config, dict(point) | {"seed": seed}), self.starts)) for seed in seeds]

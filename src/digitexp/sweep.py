@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from digitexp import planning
-from digitexp.config import change
 from digitexp.data import sets
 from digitexp.evaluation import scores
 from digitexp.executors.choice import executor
@@ -354,12 +353,12 @@ class Sweep:
             self.watch.say(f"drawing the pictures of run {number} of {len(pending)}")
             with TemporaryDirectory(prefix="digitexp-") as folder:
                 title = f"{ranking.label(run.point)} seed={run.seed}{pictures.LEAKAGE if self._leaking(trial) else ''}"
-                images = {name: part.images for name, part in sets.load(change(self.plan.config, trial.point).data).items()}
+                images = {name: part.images for name, part in sets.load(self.plan.data(trial.number, trial.point)).items()}
                 pictures.draw_run(reader.result(self.store, run.id), title, Path(folder), images)
                 recorder.log_pictures(self.store, run.id, Path(folder))
 
     def _leaking(self, trial: "Trial") -> bool:
-        return change(self.plan.config, trial.point).data.allow_leakage
+        return self.plan.data(trial.number, trial.point).allow_leakage
 
 
 def _child(job: Job) -> recorder.Child:

@@ -30,7 +30,7 @@ def show_outcome(plan: "Plan", outcome: "Outcome") -> None:
     console.print(_table(plan, outcome.rows, objective))
     for line in _verdict(outcome.rows, objective, plan.config.evaluation.ensemble):
         console.print(f"[dim]{escape(line)}[/]")
-    if any(change(plan.config, row.scored.point).data.allow_leakage for row in outcome.rows):
+    if any(plan.data(row.scored.trial, row.scored.point).allow_leakage for row in outcome.rows):
         console.print(f"[bold red]{LEAKAGE}[/]")
         for line in filter(None, map(_clean, outcome.rows)):
             console.print(escape(line))
