@@ -99,9 +99,10 @@ def begin_run(store: Store, parent: str, child: Child, started: str = "") -> str
         "mlflow.source.name": "digitexp",
     }
     start = int(datetime.fromisoformat(started).timestamp() * 1000) if started else None
-    created = store.client.create_run(_experiment(store.client, parent), start, tags | liveness.identity(), child.name)
+    tags |= liveness.identity() | _environment()
+    created = store.client.create_run(_experiment(store.client, parent), start, tags, child.name)
     run = str(created.info.run_id)
-    _log(store, run, params=child.settings, tags=_environment())
+    _log(store, run, params=child.settings)
     return run
 
 
