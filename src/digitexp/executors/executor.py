@@ -52,10 +52,11 @@ class Bundle:
         )
 
     def halves(self) -> list["Bundle"]:
-        """The runs in two bundles; one run in one."""
+        """The runs in two bundles, each with a folder of its own, since they may be trained side by side; one run in one."""
         middle = len(self.positions) // 2
         first, second = set(self.positions[:middle]), set(self.positions[middle:])
-        return [self.without(other) for other, own in ((second, first), (first, second)) if own]
+        parts = [self.without(other) for other, own in ((second, first), (first, second)) if own]
+        return [replace(part, folder=self.folder / str(number)) for number, part in enumerate(parts)]
 
     def train(self, work: Work, told: Told) -> Iterator[Outcome]:
         """Train the runs in this process."""
