@@ -1,6 +1,8 @@
 """Two Dask workers on loopback, and a store on PostgreSQL behind MLflow's server, give the table of one process."""
 
 import shutil
+import threading
+import time
 
 import driver
 import pytest
@@ -42,6 +44,44 @@ def test_two_dask_workers_give_the_same_table(alone, tmp_path):
 def test_no_scheduler_is_a_sentence(alone, tmp_path):
     with pytest.raises(ConfigError, match=r"execution\.address=tcp://127\.0\.0\.1:9: no Dask scheduler answers there"):
         driver.ask(f"sqlite:///{tmp_path}/mlflow.db", "execution.executor=dask", "execution.address=tcp://127.0.0.1:9")
+
+
+def test_a_cluster_whose_workers_are_away_is_waited_for(alone, tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    from digitexp.executors import cluster as module
+    from digitexp.tracking.recording import Recording
+
+    monkeypatch.setattr(module, "WAIT", 30)
+    with LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
+        end, ends = Recording.end, []
+
+        def ended(self, *given):
+            if not ends:  # after the first run nobody is left, and somebody comes only after a while
+                cluster.scale(0)
+                while cluster.scheduler_info["workers"]:
+                    time.sleep(0.05)
+                threading.Timer(2, cluster.scale, [1]).start()
+            ends.append(1)
+            return end(self, *given)
+
+        monkeypatch.setattr(Recording, "end", ended)
+        outcome = driver.ask(f"sqlite:///{tmp_path}/mlflow.db", "execution.executor=dask",
+                             f"execution.address={cluster.scheduler_address}")  # fmt: skip
+    assert (outcome.trained, outcome.failed) == (12, 0)
+    assert outcome.table.drop(columns="seconds").equals(alone[1])
+
+
+def test_a_scheduler_without_workers_is_a_sentence(alone, tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    from digitexp.executors import cluster as module
+
+    monkeypatch.setattr(module, "WAIT", 0.5)
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as cluster:
+        dask = ["execution.executor=dask", f"execution.address={cluster.scheduler_address}"]
+        with pytest.raises(ConfigError, match=r"execution\.address=.*: the scheduler has no worker; type dask scheduler on"):
+            driver.ask(f"sqlite:///{tmp_path}/mlflow.db", *dask)
 
 
 @pytest.mark.skipif(not services.POSTGRESQL, reason="Debian's PostgreSQL is not installed")

@@ -25,7 +25,7 @@ from digitexp.executors.executor import Bundle, Outcome, Ready, Told, Work, limi
 from digitexp.results import Failure, Result
 from digitexp.settings import Execution
 
-WAIT = 60  # seconds for a first worker
+WAIT = 60  # seconds for a worker, where there is none
 _ALONE = threading.Lock()  # a worker process trains one bundle at a time: Keras' seeds are global
 
 
@@ -65,6 +65,9 @@ class Cluster:
                 )  # fmt: skip
                 busy[future] = bundle
                 future.add_done_callback(heard.put)
+            if not busy and waiting and not client.nthreads() and ready(waiting[0].positions):
+                self._wait_for_workers(client)  # they were killed, and may be on their way back
+                continue
             if not busy:
                 break
             event = heard.get()
@@ -88,12 +91,21 @@ class Cluster:
             at = f"execution.address={self._address}"
             try:
                 self._client = distributed.Client(self._address, timeout=10, set_as_default=False)
-                self._client.wait_for_workers(1, timeout=WAIT)
             except (OSError, ValueError) as error:
-                there = "no worker joined the scheduler" if self._client else "no Dask scheduler answers there"
-                raise ConfigError(f"{at}: {there}; type dask scheduler on one machine and dask worker {self._address} on "
-                                  "others, as docs/scale.md says.") from error  # fmt: skip
+                raise ConfigError(f"{at}: no Dask scheduler answers there; {self._how}") from error
+            self._wait_for_workers(self._client)
         return self._client
+
+    def _wait_for_workers(self, client: distributed.Client) -> None:
+        try:
+            client.wait_for_workers(1, timeout=WAIT)
+        except TimeoutError as error:
+            raise ConfigError(f"execution.address={self._address}: the scheduler has no worker; {self._how}") from error
+
+    @property
+    def _how(self) -> str:
+        return (f"type dask scheduler on one machine and dask worker {self._address} on others, as docs/scale.md says, and "
+                "then this command again.")  # fmt: skip
 
 
 def _outcomes(bundle: Bundle, future: distributed.Future) -> Iterator[Outcome]:
