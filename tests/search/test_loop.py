@@ -204,6 +204,26 @@ def test_hyperband_keeps_the_best_of_each_round():
     assert {trial.point["model.layer_1.units"] for trial in best} <= units
 
 
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_a_failure_takes_no_bracket_of_hyperband_its_horizon(direction):
+    parameters, _ = space(HILL, "hyperband")
+    asked = {"epochs": 27, "direction": direction}
+    sound = search("hyperband", parameters, None, hill, **asked)
+    failed = []
+
+    def evaluate(batch):
+        values = [None if trial.number == 0 else value for trial, value in zip(batch, hill(batch), strict=True)]
+        failed.extend(trial for trial in batch if trial.number == 0)
+        return values
+
+    found = search("hyperband", parameters, None, evaluate, **asked)
+    assert Counter(trial.point["training.until"] for trial in found) == Counter(
+        trial.point["training.until"] for trial in sound
+    )
+    first = {**failed[0].point, "training.until": 3}
+    assert first not in [trial.point for trial in found]  # what failed is not trained on
+
+
 def test_hyperband_ends_when_all_fails():
     parameters, _ = space(HILL, "hyperband")
     assert len(search("hyperband", parameters, None, lambda batch: [None] * len(batch), epochs=9)) >= 9

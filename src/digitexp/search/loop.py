@@ -4,6 +4,7 @@ What is proposed depends on the question alone: never on how many trials run at 
 sweep that was interrupted is replayed: the oracle starts afresh from the same seed and is told what is finished.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,10 @@ def search(
         if values is None:
             break
         for (_, asked), value in zip(batch, values, strict=True):
+            if value is None and method == "hyperband":
+                # KerasTuner keeps so many of a round as it was to have: were one missing, the bracket would end before its
+                # horizon. What failed is the worst of its round instead.
+                value = -math.inf if direction == "max" else math.inf
             if value is None:
                 asked.status = "FAILED"
             else:
