@@ -126,3 +126,15 @@ def test_what_is_moved_over_the_edge_does_not_come_back_at_the_other() -> None:
     images[0, 27, 5] = images[0, 3, 3] = 9
     seen = Digits(np.roll(images, 1, 1), np.zeros(1, int), ("a",), np.full(1, "made"))
     assert not leaked(Digits(images, np.zeros(1, int), ("a",), np.full(1, "made")), seen, near=True).any()
+
+
+@pytest.mark.parametrize(("down", "right"), [(1, 0), (-1, 1), (0, -1)])
+def test_near_is_mutual_where_ink_touches_the_edge(down: int, right: int) -> None:
+    images = np.random.default_rng(2).integers(1, 256, (3, 28, 28)).astype(np.uint8)
+    moved = np.roll(images, (down, right), (1, 2))
+    moved[:, : max(down, 0)] = moved[:, :, : max(right, 0)] = 0
+    moved[:, 28 + min(down, 0) :] = moved[:, :, 28 + min(right, 0) :] = 0
+    one, other = (Digits(part, np.zeros(3, int), ("a",), np.full(3, "made")) for part in (images, moved))
+    for train, test in ((one, other), (other, one)):
+        assert leaked(test, train, near=True).all()
+        assert not len(remove({"train": train, "test": test}, near=True)["train"])

@@ -195,3 +195,9 @@ def test_balance_alone_tells_skewed_from_balanced(counts: list[int], seed: int) 
 def test_what_lacks_a_class_is_not_balanced() -> None:
     with pytest.raises(DataError, match="too few to be balanced"):
         rebalance(make([5, 5]), "balanced", 1)  # of the classes, three have no image
+
+
+def test_a_class_without_images_is_in_no_fold() -> None:
+    digits = make([0, 9, 9])
+    rest, part = fold(digits, 3, 1, 1)
+    assert (len(rest), len(part)) == (12, 6)

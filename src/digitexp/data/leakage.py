@@ -13,14 +13,20 @@ from digitexp.settings import CLEAN
 def leaked(scored: Digits, seen: Digits, near: bool = False) -> NDArray[np.bool_]:
     """Which images of `scored` are also in `seen`, pixel by pixel, whatever their labels: bool `(n,)`.
 
-    `near`: or would be if they were moved by one pixel, to a side or to a corner.
+    `near`: or would be if one of the two were moved by one pixel, to a side or to a corner. Which of them: at the edge of
+    the field ink is lost, so the one may be the other moved, and not the other way round.
     """
-    known = set(_pixels(seen.images))  # Python hashes the bytes, and compares those of equal hash
     found = np.zeros(len(scored), bool)
     for down, right in [(down, right) for down in (0, -1, 1) for right in (0, -1, 1)] if near else [(0, 0)]:
-        moved = _pixels(_move(scored.images, down, right))
-        found |= np.fromiter((image in known for image in moved), bool, len(scored))
+        found |= _among(_move(scored.images, down, right), seen.images)
+        if down or right:
+            found |= _among(scored.images, _move(seen.images, down, right))
     return found
+
+
+def _among(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    known = set(_pixels(others))  # Python hashes the bytes, and compares those of equal hash
+    return np.fromiter((image in known for image in _pixels(images)), bool, len(images))
 
 
 def refuse(sets: Mapping[str, Digits], near: bool = False) -> None:

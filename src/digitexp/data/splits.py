@@ -57,7 +57,8 @@ def fold(digits: Digits, folds: int, number: int, seed: int, by_writer: bool = F
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    fewest = len(np.unique(np.array(digits.writers))) if by_writer else np.bincount(digits.labels).min()
+    counts = np.unique(digits.labels, return_counts=True)[1]  # of the classes that there are
+    fewest = len(np.unique(np.array(digits.writers))) if by_writer else counts.min()
     if fewest < folds:
         raise DataError(f"data.folds={folds}: found {fewest} {'writers' if by_writer else 'images of the rarest class'}, "
                         f"allowed are 2 to {fewest} folds.")  # fmt: skip
