@@ -48,5 +48,20 @@ def test_of_values_is_welch():
 
 
 def test_what_does_not_vary_is_sure():
-    assert estimates.of_values([1.0, 1.0], [2.0, 2.0]).below(0) == 0
+    assert estimates.of_values([1.5, 1.5], [2.5, 2.5]).below(0) == 0
     assert Estimate(1.0, 0.0, 1.0).above(1.0) == 1
+
+
+@pytest.mark.parametrize(("one", "other"), [([3, 3, 3], [4, 4, 4]), ([3, 3, 3], [3, 3, 3])])
+def test_whole_numbers_that_do_not_vary_are_not_sure(one, other):
+    found = estimates.of_values([float(value) for value in one], [float(value) for value in other])
+    assert found.error == pytest.approx((2 / 36) ** 0.5)
+    assert 0.001 < found.below(0) <= 0.5
+    low, high = found.interval(0.9)
+    assert low < found.mean < high
+
+
+def test_seldom_is_one_of_two_settings_with_the_same_epochs_said_to_be_quicker():
+    drawn = np.random.default_rng(1).integers(3, 5, (2000, 2, 3)).astype(float)
+    wrong = np.mean([estimates.of_values(one, other).below(0) < 0.05 / 40 for one, other in drawn])
+    assert wrong <= 0.05 / 40

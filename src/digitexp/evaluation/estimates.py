@@ -61,9 +61,13 @@ def of_shares(a: Shares, b: Shares | float) -> Estimate:
 
 
 def of_values(a: Sequence[float], b: Sequence[float] | float) -> Estimate:
-    """Mean a minus mean b of what is no share of images, from the spread of two seeds or more each (Welch 1947)."""
-    both = [one for one in (a, b) if not isinstance(one, float)]
-    parts = [np.var(one, ddof=1) / len(one) for one in both]
+    """Mean a minus mean b of what is no share of images, from the spread of two seeds or more each (Welch 1947).
+
+    Whole numbers, such as epochs, are rounded: three seeds of 3 epochs each vary by what rounding hides (Sheppard 1898).
+    """
+    both = [np.asarray(one, dtype=float) for one in (a, b) if not isinstance(one, float)]
+    hidden = 1 / 12 if all(np.all(one == one.round()) for one in both) else 0.0
+    parts = [max(float(np.var(one, ddof=1)), hidden) / len(one) for one in both]
     return _sum(float(np.mean(a) - np.mean(b)), parts, [len(one) - 1 for one in both])
 
 
