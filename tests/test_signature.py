@@ -97,3 +97,33 @@ def test_a_question_is_what_is_asked():
     assert question(compose(["+sweep=dense_neurons", "tracking.pictures=best"]), SOURCES) == asked
     assert question(compose(["+sweep=dense_neurons", "search.repeats=2"]), SOURCES) != asked
     assert question(compose(["+sweep=dense_neurons", "training.epochs=2"]), SOURCES) != asked
+
+
+def test_what_stands_behind_a_varied_name_is_part_of_the_question(tmp_path):
+    """Else a report would set runs of the old function beside runs of the new."""
+    from digitexp import registry
+    from digitexp.planning import plan
+
+    asked = ["search.name=asked", "search.space={loss:[categorical_crossentropy,own]}"]
+    questions = []
+    for number in (1, 2, 2):
+        file = tmp_path / f"mine_{len(questions)}.py"
+        file.write_text(f"import digitexp\n\n@digitexp.register('loss')\ndef own(y_true, y_pred):\n    return {number}\n")
+        questions.append(plan(compose([f"extensions=[{file}]", *asked])).question)
+        del registry.LOSSES["own"]
+    assert questions[0] != questions[1] == questions[2]
+
+
+def test_what_stands_behind_a_varied_file_is_part_of_the_question(tmp_path):
+    from digitexp.planning import plan
+    from digitexp.training.engines import resolve
+
+    file = tmp_path / "start.keras"
+    start = ["search.name=asked", f"search.space={{training.start:[scratch,{file}]}}"]
+    questions = []
+    for content in ("one", "other"):
+        file.write_text(content)
+        questions.append(plan(compose(start)).question)
+    assert questions[0] != questions[1]
+    alone = compose(["search.name=asked", "search.space={loss:[categorical_crossentropy,hinge]}"])
+    assert plan(alone).question == question(resolve(alone), plan(alone).sources)  # what the program brings changes no hash

@@ -3,15 +3,16 @@
 import time
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import fake_training
 import pytest
 
 from digitexp import experiment, sweep
 from digitexp.compose import compose
-from digitexp.errors import TrackingError
+from digitexp.errors import DataError, TrackingError
 from digitexp.planning import plan, rounds
-from digitexp.tracking import liveness
+from digitexp.tracking import liveness, reader
 from digitexp.tracking.store import open_store
 from digitexp.watch import Watch
 
@@ -95,6 +96,107 @@ def test_a_run_that_kills_its_worker_fails_and_the_others_go_on(ask, client, fak
     assert "killed by SIGKILL" in outcome.rows[-1].scored.failure
     assert "2 times of 2" in outcome.rows[-1].scored.failure
     assert states(client, outcome) == {"FINISHED": 2, "FAILED": 1}
+
+
+def test_the_halves_of_a_killed_bundle_do_not_share_their_files(ask, client, fake):
+    space = "search.space={optimizer.learning_rate:[0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8]}"
+    (fake / "kill").touch()
+    outcome = ask("halves", space, "training.engine=lanes", *POOL)
+    assert not (fake / "kill").exists()
+    assert (outcome.trained, outcome.failed) == (8, 0)
+    assert states(client, outcome) == {"FINISHED": 8}
+    assert same(outcome, ask("whole", space, "training.engine=lanes"))
+
+
+def test_runs_are_counted_and_not_settings(ask):
+    space = "search.space={optimizer.learning_rate:[1e30,0.01]}"
+    outcome = ask("counted", space, "search.repeats=3", "seed=21")
+    assert (outcome.trained, outcome.found, outcome.failed) == (3, 0, 3)
+    again = ask("counted", space, "search.repeats=3", "seed=21")
+    assert (again.trained, again.found, again.failed) == (0, 3, 3)
+    fewer = ask("patient", space, "search.repeats=3", "seed=24", "search.max_failures=2")
+    assert (fewer.early, fewer.failed, fewer.left, fewer.trained) == ("failures", 2, 4, 0)
+
+
+def test_what_gave_no_value_is_not_ranked(ask):
+    outcome = ask("valueless", SPACE, "search.objective=val/auc", "seed=31")  # of which this training says nothing
+    assert (outcome.trained, outcome.failed, outcome.best) == (4, 0, None)
+    assert [row.rank for row in outcome.rows] == [None] * 4
+    assert ask("valueless", SPACE, "search.objective=val/auc", "seed=31", "search.method=random").trained == 0
+
+
+class Meddling(Watch):
+    """Somebody writes to a file while the first epoch is trained."""
+
+    def __init__(self, file, content):
+        self.file, self.content = file, content
+
+    def epoch(self, job, epoch, metrics):
+        self.file.write_text(self.content)
+
+
+def test_data_that_change_meanwhile_end_a_sweep(ask, client, tmp_path):
+    images, labels = tmp_path / "images.csv", tmp_path / "labels.csv"
+    images.write_text("\n".join(",".join(str((7 * row + column) % 256) for column in range(784)) for row in range(12)))
+    labels.write_text("\n".join(["1"] * 12))
+    drawn = ["data.drawn.source=csv", f"data.drawn.images={images}", f"data.drawn.labels={labels}"]
+    drawn += ["data.drawn.holdout=12", "seed=41"]
+    touched = ask("changing", SPACE, *drawn, watch=Meddling(labels, labels.read_text()))  # the same bytes: nothing changed
+    assert (touched.trained, touched.early) == (4, None)
+    with pytest.raises(DataError, match=r"drawn labels: changed while the sweep read it; .* the same command asks"):
+        ask("changed", SPACE, *drawn, "seed=42", watch=Meddling(labels, "\n".join(["2"] * 12)))
+    found = client.search_runs([client.get_experiment_by_name("changed").experiment_id], "tags.`digitexp.kind` = 'run'")
+    assert [run.info.status for run in found] == ["KILLED"]
+    assert ask("changed", SPACE, *drawn, "seed=42").trained == 4
+
+
+def test_a_run_that_was_killed_too_soon_to_have_settings_is_passed_over(ask, client, uri):
+    outcome = ask("hasty", SPACE, "seed=51")
+    tags = {"digitexp.kind": "run", "digitexp.trial": "0", "mlflow.parentRunId": outcome.parent}
+    lost = client.create_run(client.get_run(outcome.parent).info.experiment_id, tags=tags)
+    client.set_terminated(lost.info.run_id, "KILLED")
+    assert len(reader.sweep(open_store(uri), "hasty").runs) == 4
+
+
+def test_of_two_runs_of_a_setting_the_newer_is_reported(ask, client, uri):
+    """They differ where a file or a function behind its name was changed in between."""
+    outcome = ask("edited", SPACE, "seed=52")
+    children = client.search_runs([client.get_run(outcome.parent).info.experiment_id], "tags.`digitexp.trial` = '0'")
+    old, new = sorted(children, key=lambda run: run.info.start_time)[0], None
+    new = client.create_run(old.info.experiment_id, start_time=old.info.start_time + 10_000, tags=dict(old.data.tags))
+    for name, value in old.data.params.items():
+        client.log_param(new.info.run_id, name, value)
+    with TemporaryDirectory() as folder:
+        client.log_artifacts(new.info.run_id, client.download_artifacts(old.info.run_id, "", folder))
+    client.set_tag(new.info.run_id, "digitexp.signature", "f" * 16)
+    client.set_terminated(new.info.run_id, "FINISHED")
+    assert [run.signature for run in reader.sweep(open_store(uri), "edited").runs if run.trial == 0] == ["f" * 16]
+
+
+class StoppingAfter(Watch):
+    """Ctrl-C when so many runs have ended."""
+
+    def __init__(self, runs):
+        self.left = runs
+
+    def end(self, job, outcome):
+        self.left -= 1
+
+    def stopped(self):
+        return self.left <= 0
+
+
+def test_a_winner_that_cannot_be_trained_again_stays_the_best_network(ask, client):
+    space = "search.space={optimizer.name:[adam,sgd]}"
+    stopped = ask("kept", space, "search.refit=true", "seed=61", watch=StoppingAfter(2))
+    assert (stopped.trained, stopped.refitted, stopped.early, stopped.left) == (2, False, "interrupted", 1)
+    assert stopped.best == "models:/digitexp.kept@best"
+    winner = client.get_run(client.get_model_version_by_alias("digitexp.kept", "best").tags["digitexp.run"])
+    assert winner.data.tags["mlflow.parentRunId"] == stopped.parent
+    again = ask("kept", space, "search.refit=true", "seed=61")
+    assert (again.trained, again.refitted, again.early) == (0, True, None)
+    refitted = client.get_run(client.get_model_version_by_alias("digitexp.kept", "best").tags["digitexp.run"])
+    assert refitted.data.params["data.validation"] == "0.0"
 
 
 def test_too_many_failures_end_a_sweep(ask, fake):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from digitexp import planning
 from digitexp.compose import compose
 from digitexp.config import CONF, change, flatten, to_yaml
-from digitexp.data import sets, sources
+from digitexp.data import sets
 from digitexp.errors import ConfigError, DataError, DigitexpError, TrackingError
 from digitexp.executors.executor import Work
 from digitexp.planning import Plan
@@ -20,13 +20,11 @@ from digitexp.reports import exploration as explorations
 from digitexp.reports import front as front_page
 from digitexp.reports import report as reports
 from digitexp.settings import Config
-from digitexp.signature import question
 from digitexp.sweep import Outcome, Sweep
 from digitexp.tracking import ledger, liveness, patience, portable, reader, recorder, registry
 from digitexp.tracking import store as stores
 from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import Store, open_store
-from digitexp.training.engines import resolve
 from digitexp.watch import Watch
 
 if TYPE_CHECKING:
@@ -66,15 +64,20 @@ def _run(
         except BaseException:
             sweep.close("KILLED")
             raise
-    if plan.config.search.refit and outcome.rows and outcome.rows[0].rank and not outcome.early:
-        return replace(outcome, best=_refit(plan, outcome, watch))
-    return outcome
+    if not (plan.config.search.refit and outcome.rows and outcome.rows[0].rank) or outcome.early:
+        return outcome
+    again = _refit(plan, outcome, watch, work)
+    if again.refitted:
+        return replace(outcome, best=again.best, refitted=True)
+    address, failed = sweep.register(outcome.rows[0].scored), outcome.failed + again.failed
+    return replace(outcome, best=address, refitted=False, early=again.early, left=again.left, failed=failed)
 
 
-def _refit(sweep: Plan, outcome: Outcome, watch: Watch) -> str | None:
+def _refit(sweep: Plan, outcome: Outcome, watch: Watch, work: Work | None) -> Outcome:
     """Train the winner again on training and validation images together, and make that the best network of the sweep.
 
     It is a run of its own, outside the sweep: nothing of it can be compared with runs that left the validation images out.
+    Where it fails or may not begin, its outcome is not `refitted`.
     """
     alone: dict[str, object] = {
         "search.name": None,
@@ -87,10 +90,14 @@ def _refit(sweep: Plan, outcome: Outcome, watch: Watch) -> str | None:
     whole = {"data.validation": 0.0, "data.folds": None, "data.fold": 1, "search.objective": None, "evaluation.target": None}
     config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
     spelt = planning.plan(config, partial(ledger.network, config.tracking.uri))
-    refitted = run(spelt, "The winner, trained on training and validation images", watch)
+    refitted = run(spelt, "The winner, trained on training and validation images", watch, work)
     store = open_store(config.tracking.uri)
-    run_id = next(found.id for found in reader.finished(store) if found.parent == refitted.parent)
-    return registry.register_best(store, refitted.parent, outcome.experiment, run_id, reader.result(store, run_id).network)
+    run_id = next((found.id for found in reader.finished(store) if found.parent == refitted.parent), None)
+    if run_id is None:
+        return refitted
+    network = reader.result(store, run_id).network
+    address = registry.register_best(store, refitted.parent, outcome.experiment, run_id, network)
+    return replace(refitted, best=address, refitted=True)
 
 
 @dataclass(frozen=True)
@@ -223,7 +230,7 @@ def submit(config: Config) -> "Submission":
 def _question(config: Config) -> str | None:
     """The question that is asked, if it can be told: its data may lie on another machine."""
     try:
-        return question(resolve(config), sources.source_digests(config.data))
+        return planning.plan(config, partial(ledger.network, config.tracking.uri)).question
     except DigitexpError:
         return None
 

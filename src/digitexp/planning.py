@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from digitexp import space
 from digitexp.config import change, present
 from digitexp.data import sets, sources
-from digitexp.errors import SpaceError
+from digitexp.errors import DataError, SpaceError
 from digitexp.models.layers import layers, training_flops
 from digitexp.settings import SCRATCH, Config, Data
-from digitexp.signature import question, signature
+from digitexp.signature import contents, question, signature
 from digitexp.space import Parameter, Point
 from digitexp.training.engines import resolve
 
@@ -46,6 +46,13 @@ class Spent:
     seconds: float
 
 
+class _Read(NamedTuple):
+    """The files of some data: their stamps, and the digests of their bytes."""
+
+    stamps: tuple[tuple[str, int, int], ...]
+    digests: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A question, spelt out. `points` is None where trials are proposed one after another, as in random search."""
@@ -57,6 +64,7 @@ class Plan:
     points: Sequence[Point] | None
     starts: Mapping[str, Path] = field(default_factory=dict)  # the files of networks that training begins with
     _known: dict[tuple[int, str], list[Job]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _read: dict[str, _Read] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def trials(self) -> int:
@@ -79,9 +87,9 @@ class Plan:
             self._known[key] = self._jobs(trial, point)
         return list(self._known[key])
 
-    def data(self, trial: int, point: Point) -> Data:
+    def data(self, trial: int, point: Mapping[str, Any]) -> Data:
         """The data of one trial, which a sweep may vary."""
-        return self.jobs(trial, point)[0].config.data
+        return self.jobs(trial, dict(point))[0].config.data
 
     def _jobs(self, trial: int, point: Point) -> list[Job]:
         seeds = range(self.config.seed, self.config.seed + self.config.search.repeats)
@@ -96,9 +104,27 @@ class Plan:
         return Job(trial, point, config, own, signature(change(config, {"training.until": None}), digests))
 
     def sources_of(self, config: Config) -> Mapping[str, str]:
-        """The digests of the data of one run; a sweep may vary where its data come from."""
-        same = _origin(config.data) == _origin(self.config.data)
-        return {**(self.sources if same else sources.source_digests(config.data)), **_start(config)}
+        """The digests of the data of one run, as they were when the sweep began; it may vary where its data come from."""
+        return {**self._files_of(config.data).digests, **_start(config)}
+
+    def _files_of(self, data: Data) -> _Read:
+        origin = _origin(data)
+        if origin not in self._read:
+            known = self.sources if origin == _origin(self.config.data) else None
+            self._read[origin] = _Read(sources.stamps(data), known or sources.source_digests(data))
+        return self._read[origin]
+
+    def refuse_changed(self, job: Job) -> None:
+        """Raise DataError where a file of the data of a run is no longer what it was: it is another run than it says."""
+        known, stamps = self._files_of(job.config.data), sources.stamps(job.config.data)
+        if stamps == known.stamps:
+            return
+        was, now = known.digests, sources.source_digests(job.config.data)
+        changed = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
+        if changed:
+            raise DataError(f"{', '.join(changed)}: changed while the sweep read it; the runs that were finished before are "
+                            "kept, and the same command asks its question of the data as they are now.")  # fmt: skip
+        self._read[_origin(job.config.data)] = _Read(stamps, was)
 
     def listed_jobs(self) -> list[Job]:
         """Every run of a list of points; where trials are proposed, the reference network in their place."""
@@ -112,9 +138,9 @@ class Plan:
         return [job for trial, point in enumerate(points) for job in self.jobs(trial, point)]
 
 
-def _origin(data: Data) -> tuple[object, ...]:
+def _origin(data: Data) -> str:
     """The settings that decide which files are read."""
-    return data.name, data.path, data.test_labels, data.also, data.split, data.writers, data.drawn
+    return repr((data.name, data.path, data.test_labels, data.also, data.split, data.writers, data.drawn))
 
 
 def located(config: Config, starts: Mapping[str, Path]) -> Config:
@@ -144,14 +170,29 @@ def plan(config: Config, locate: Callable[[str], Path] = Path) -> Plan:
     _refuse_small(config, parameters)
     begun = {config.training.start, *(value for one in parameters if one.path == "training.start" for value in one.listed())}
     starts = {address: locate(address) for address in begun - {SCRATCH}}
-    asked = resolve(located(config, starts))
-    spelt = Plan(config, data, question(asked, data | _start(asked)), parameters, points, starts)
+    spelt = Plan(config, data, _question(config, data, parameters, starts), parameters, points, starts)
     sets.size(config.data)
     for point in points or [{}]:
         applied = space.apply(config, point)
         layers(applied)
         sets.size(applied.data)
     return spelt
+
+
+def _question(
+    config: Config, data: dict[str, str], parameters: Sequence[Parameter], starts: Mapping[str, Path]
+) -> str:
+    """The hash of the question; what stands behind the names that are varied (files, functions of yours) is part of it."""
+    asked = resolve(located(config, starts))
+    own = contents(asked, data | _start(asked))
+    varied = set[str]()
+    for parameter in parameters:
+        if not isinstance(parameter.values, space.Range):
+            for value in parameter.values:
+                other = located(space.apply(config, space.probe(parameter, value, parameters)), starts)
+                same = _origin(other.data) == _origin(config.data)
+                varied |= contents(other, (data if same else sources.source_digests(other.data)) | _start(other)) - own
+    return question(asked, data | _start(asked), sorted(varied))
 
 
 def _refuse_small(config: Config, parameters: Sequence[Parameter]) -> None:

@@ -8,7 +8,7 @@ executed are outside.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -30,22 +30,36 @@ def signature(config: Config, sources: Mapping[str, str]) -> str:
         {
             "settings": {path: value for path, value in present(config).items() if path not in PATHS},
             "sources": sorted(sources.values()),
-            "functions": [entry.source for entry in _chosen(config) if entry.source],
+            "functions": _functions(config),
             "recipe": RECIPE,
             "versions": [".".join(version(package).split(".")[:2]) for package in ("keras", "tensorflow")],
         }
     )
 
 
-def question(config: Config, sources: Mapping[str, str]) -> str:
-    """The hash of a whole sweep: what is asked, of which reference network, with which data."""
+def contents(config: Config, sources: Mapping[str, str]) -> set[str]:
+    """What stands behind the names in the settings: the digests of the files, and the text of functions of the user's."""
+    return {*sources.values(), *_functions(config)}
+
+
+def question(config: Config, sources: Mapping[str, str], varied: Sequence[str] = ()) -> str:
+    """The hash of a whole sweep: what is asked, of which reference network, with which data.
+
+    `varied` are the contents that the space brings beyond those of the reference.
+    """
     search = config.search
-    asked = {"method": search.method, "objective": search.objective, "repeats": search.repeats, "space": search.space}
+    asked: dict[str, Any] = {name: getattr(search, name) for name in ("method", "objective", "repeats", "space")}
     if search.method == "hyperband":
         asked["factor"] = search.factor
     elif search.method in PROPOSED:
         asked["trials"] = search.trials
+    if varied:
+        asked["varied"] = list(varied)
     return _hash(asked | {"reference": signature(config, sources)})
+
+
+def _functions(config: Config) -> list[str]:
+    return [entry.source for entry in _chosen(config) if entry.source]
 
 
 def _chosen(config: Config) -> list[registry.Entry]:

@@ -73,7 +73,7 @@ def parse(config: Config) -> list[Parameter]:
     for parameter in parameters:
         bounds = (parameter.values.low, parameter.values.high) if isinstance(parameter.values, Range) else parameter.values
         for value in bounds:
-            _try(config, _probe(parameter, value, parameters), parameter.path)
+            _try(config, probe(parameter, value, parameters), parameter.path)
     return parameters
 
 
@@ -223,12 +223,12 @@ def _conditions(at: str, when: Any, earlier: Sequence[Parameter]) -> dict[str, t
     return conditions
 
 
-def _probe(parameter: Parameter, value: Any, parameters: Sequence[Parameter]) -> Point:
+def probe(parameter: Parameter, value: Any, parameters: Sequence[Parameter]) -> Point:
     """The smallest point at which `parameter` has `value`: itself and what it is conditional on."""
     point: Point = {}
     for path, allowed in parameter.when.items():
         parent = next(known for known in parameters if known.path == path)
-        point |= _probe(parent, allowed[0], parameters)
+        point |= probe(parent, allowed[0], parameters)
     return point | {parameter.path: value}
 
 

@@ -45,13 +45,16 @@ INTERRUPTED, BUDGET, FAILURES = "interrupted", "budget", "failures"  # why a swe
 class Outcome:
     """A sweep that has ended: `early` says why where it is not finished, `left` how many runs there are still to train.
 
-    `estimated` and `seconds` are what training was to take by the plan, and what it took.
+    Counts are of runs: one of each setting and seed; `found` were finished before. `estimated` and `seconds` are what
+    training was to take by the plan, and what it took. `refitted` says whether the winner was trained again on all images,
+    where that was asked for.
     """
 
     rows: Sequence[Row]
     trained: int
     reused: int
     imported: int
+    found: int
     failed: int
     experiment: str
     parent: str
@@ -61,6 +64,7 @@ class Outcome:
     left: int = 0
     estimated: float = 0.0
     seconds: float = 0.0
+    refitted: bool | None = None
 
     @property
     def table(self) -> pd.DataFrame:
@@ -85,7 +89,8 @@ class Sweep:
         self.objective = plan.config.search.objective
         self.trials: list[Trial] = []
         self.trained = self.reused = self.imported = 0
-        self.failures: dict[int, str] = {}
+        self.failures: dict[int, str] = {}  # by trial
+        self._failed: set[str] = set()  # signatures of runs
         self.early: str | None = None
         self._folder = stores.folder(plan.config.tracking.uri)
         self._recording = Recording(store, parent, heart, self._folder / SPOOL)
@@ -130,19 +135,24 @@ class Sweep:
         self._draw(complete, rows, best)
         address = None
         if best and not self.plan.config.search.refit:
-            self.watch.say("registering the best network")
-            first = self._runs(best.trial, best.point)[0]
-            network = reader.result(self.store, first.id).network
-            address = self.store.client.wait(
-                lambda: registry.register_best(self.store, self.parent, self._name, first.id, network)
-            )
+            address = self.register(best)
         if self._took:
             recorder.log_plan(self.store, self.parent, self._estimated, self._took)
         if not self.early:
             self._forget_checkpoints()
         left = self._left() if self.early else 0
-        return Outcome(rows, self.trained, self.reused, self.imported, len(self.failures), self._name,
+        found = self._finished() - self.trained - self.reused - self.imported
+        return Outcome(rows, self.trained, self.reused, self.imported, found, len(self._failed), self._name,
                        self.parent, address, self.store.uri, self.early, left, self._estimated, self._took)  # fmt: skip
+
+    def register(self, best: Scored) -> str | None:
+        """Make the first seed of a trial the best network, and give its address; None where it has none."""
+        self.watch.say("registering the best network")
+        first = self._runs(best.trial, best.point)[0]
+        network = reader.result(self.store, first.id).network
+        return self.store.client.wait(
+            lambda: registry.register_best(self.store, self.parent, self._name, first.id, network)
+        )
 
     def close(self, status: str) -> None:
         """End every run that this invocation holds open, as far as the store can be reached."""
@@ -171,10 +181,12 @@ class Sweep:
             return None
         return [None if trial.number in self.failures else self._value(trial) for trial in trials]
 
-    def _value(self, trial: "Trial") -> float:
+    def _value(self, trial: "Trial") -> float | None:
+        """What an oracle is told; None where the objective is no number, or a run was recorded without it."""
         if self.objective is None:
             return 0.0
-        return float(np.mean([run.metrics[self.objective] for run in self._runs(trial.number, trial.point)]))
+        value = float(np.mean([run.metrics.get(self.objective, np.nan) for run in self._runs(trial.number, trial.point)]))
+        return None if np.isnan(value) else value
 
     def _train(self, jobs: Sequence[Job], chosen: Executor) -> None:
         unique = [
@@ -223,15 +235,17 @@ class Sweep:
         if self.watch.stopped():
             return INTERRUPTED
         most = self.plan.config.search.max_failures
-        if most is not None and len(self.failures) >= most:
+        if most is not None and len(self._failed) >= most:
             return FAILURES
         if self._deadline and time.monotonic() + planning.expected_seconds(jobs, self._spent)[0] > self._deadline:
             return BUDGET
         return None
 
     def _end(self, job: Job, outcome: Result | Failure, trials: Sequence[int]) -> None:
+        self.plan.refuse_changed(job)
         finished = self._recording.end(job.signature, outcome)
         if isinstance(outcome, Failure):
+            self._failed.add(job.signature)
             self.failures |= dict.fromkeys(trials, outcome.message)
         elif finished:
             self._estimated += planning.expected_seconds([job], self._planned)[0] / self.plan.config.execution.workers
@@ -299,10 +313,15 @@ class Sweep:
 
     def _left(self) -> int:
         """How many runs of the question are neither finished nor failed."""
-        done = {signature for _, signature in self._own}
         if self.plan.points is not None:
-            return len({job.signature for job in self.plan.listed_jobs() if job.trial not in self.failures} - done)
-        return self.plan.runs - len(self._own) - len(self.failures)
+            done = {signature for _, signature in self._own}
+            return len({job.signature for job in self.plan.listed_jobs()} - done - self._failed)
+        return self.plan.runs - self._finished() - len(self._failed)
+
+    def _finished(self) -> int:
+        """How many runs of the trials that were asked for are finished."""
+        jobs = (job for trial in self.trials for job in self.plan.jobs(trial.number, trial.point))
+        return sum((job.trial, job.signature) in self._own for job in jobs)
 
     def _runs(self, trial: int, point: Mapping[str, object]) -> list[Recorded]:
         return [self._own[trial, job.signature] for job in self.plan.jobs(trial, dict(point))]

@@ -1,5 +1,6 @@
 """Which runs are dead and may be closed: never one whose process lives and says so."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -8,7 +9,9 @@ import time
 import psutil
 import pytest
 
-from digitexp.tracking import liveness
+from digitexp.compose import compose
+from digitexp.errors import TrackingError
+from digitexp.tracking import liveness, recorder
 from digitexp.tracking.store import open_store
 
 OLD = f"{time.time() - 301:.0f}"
@@ -70,3 +73,43 @@ def test_the_heart_beats_for_every_run(tmp_path, monkeypatch):
 
 def test_host_is_this_one():
     assert liveness.identity()["digitexp.host"] == socket.gethostname()
+
+
+def another(monkeypatch, pid):
+    """This process, as the process of that number would name itself."""
+    started = psutil.Process(pid).create_time()
+    told = {"digitexp.pid": str(pid), "digitexp.process_start": f"{started:.2f}"}
+    own = liveness.identity()
+    monkeypatch.setattr(liveness, "identity", lambda: own | told)
+
+
+def test_a_sweep_that_begins_is_alive_from_its_first_moment(tmp_path, monkeypatch):
+    store, config = open_store(f"sqlite:///{tmp_path}/mlflow.db"), compose(["search.name=asked"])
+    create = store.client.create_run
+
+    def created(experiment, *given, **named):
+        run = create(experiment, *given, **named)
+        assert liveness.close_stale(store, experiment) == []  # as another sweep would, that begins now
+        return run
+
+    monkeypatch.setattr(store.client, "create_run", created, raising=False)
+    parent = recorder.begin_sweep(store, config, "q", "?", "")
+    assert store.client.get_run(parent).info.status == "RUNNING"
+
+
+def test_of_two_that_ask_the_same_at_once_one_gives_up(tmp_path, monkeypatch):
+    store, config = open_store(f"sqlite:///{tmp_path}/mlflow.db"), compose(["search.name=asked"])
+    with monkeypatch.context() as patch:
+        another(patch, os.getppid())
+        first = recorder.begin_sweep(store, config, "q", "?", "")
+    search, looks = store.client.search_runs, []
+
+    def unseen(*given, **named):  # the first of the two had not yet written when the second looked
+        looks.append(1)
+        return search(*given, **named) if len(looks) > 2 else []
+
+    monkeypatch.setattr(store.client, "search_runs", unseen, raising=False)
+    with pytest.raises(TrackingError, match=f"process {os.getppid()} on .* is answering this very question"):
+        recorder.begin_sweep(store, config, "q", "?", "")
+    found = search([store.experiment("asked")], "tags.`digitexp.kind` = 'sweep'", order_by=["attributes.start_time ASC"])
+    assert [(run.info.run_id == first, run.info.status) for run in found] == [(True, "RUNNING"), (False, "KILLED")]

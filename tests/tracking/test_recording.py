@@ -57,6 +57,14 @@ def test_a_short_run_is_written_in_few_calls_and_whole(asked):
     assert client.get_run(run.id).info.status == "FINISHED"
 
 
+def test_of_a_run_that_waits_on_disk_the_store_has_no_files(asked, monkeypatch):
+    recording, child, _, _ = asked
+    recording.begin(child)
+    monkeypatch.setattr(recording, "_try", lambda write: False)  # the server went away
+    assert recording.end(child.signature, trained()).id == ""
+    assert recording.waiting == 1
+
+
 def test_a_long_run_can_be_watched(asked, monkeypatch):
     recording, child, client, calls = asked
     monkeypatch.setattr("digitexp.tracking.recording.EVERY", 0)

@@ -10,7 +10,7 @@ import numpy as np
 from digitexp.data import drawings, leakage
 from digitexp.data.digits import Digits, concatenate
 from digitexp.data.mnist import downloaded, mnist_size, read_writers
-from digitexp.data.sources import SCANS, path_of, read, source_files
+from digitexp.data.sources import SCANS, path_of, read, stamps
 from digitexp.data.splits import fold, limit, rebalance, split, split_by_writer
 from digitexp.errors import DataError
 from digitexp.settings import KAGGLE, Data, Drawn
@@ -91,8 +91,7 @@ class _Request:
 
 
 def _request(data: Data, settings: object) -> _Request:
-    stamps = tuple((str(file.resolve()), file.stat().st_mtime_ns, file.stat().st_size) for file in source_files(data))
-    return _Request(repr(settings), stamps, data)
+    return _Request(repr(settings), stamps(data), data)
 
 
 @lru_cache(maxsize=4)

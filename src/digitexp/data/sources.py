@@ -27,6 +27,11 @@ def source_files(data: Data) -> tuple[Path, ...]:
     return (*files, *_writer_files(data), *drawings.files(data.drawn))
 
 
+def stamps(data: Data) -> tuple[tuple[str, int, int], ...]:
+    """Name, time of change (ns) and size (bytes) of each source file: the same as long as nobody writes to them."""
+    return tuple((str(file.resolve()), file.stat().st_mtime_ns, file.stat().st_size) for file in source_files(data))
+
+
 def source_digests(data: Data) -> dict[str, str]:
     """SHA-256 (hex) of the bytes of each source file, by its name, and of the drawings. Raises DataError."""
     found: dict[str, str] = {}

@@ -99,22 +99,29 @@ def direction(metric: str) -> str:
 def rank(trials: Sequence[Scored], objective: str | None) -> list[Row]:
     """Best first, equals in the order of the trials, failures last. Without an objective: the order of the trials.
 
-    Intervals and the top group are those of accuracies; a loss, or a metric of your own, is ranked without.
+    A trial whose objective is no number has no rank, and stands before the failures. Intervals and the top group are those
+    of accuracies; a loss, or a metric of your own, is ranked without.
     """
     finished = [trial for trial in trials if not trial.failure]
     failed = [Row(None, trial, np.nan, {}, False) for trial in trials if trial.failure]
-    if objective:
-        sign = -1 if direction(objective) == "max" else 1
-        finished.sort(key=lambda trial: sign * trial.mean(objective))  # stable
-    top = [False] * len(finished)
-    if objective and objective.endswith("/accuracy"):
-        top = [p >= compare.ALPHA for p in against_best(finished, objective.split("/")[0])]
-    rows = []
-    for position, (trial, member) in enumerate(zip(finished, top, strict=True), 1):
-        intervals = {f"{name}/accuracy": trial.interval(name) for name in {**trial.hits, **trial.images}}
-        value = trial.mean(objective) if objective else np.nan
-        rows.append(Row(position if objective else None, trial, value, intervals, member))
-    return rows + failed
+    if objective is None:
+        return [Row(None, trial, np.nan, _intervals(trial), False) for trial in finished] + failed
+    sign = -1 if direction(objective) == "max" else 1
+    unknown = [trial for trial in finished if np.isnan(trial.mean(objective))]
+    ranked = [trial for trial in finished if not np.isnan(trial.mean(objective))]
+    ranked.sort(key=lambda trial: sign * trial.mean(objective))  # stable
+    top = [False] * len(ranked)
+    if objective.endswith("/accuracy"):
+        top = [p >= compare.ALPHA for p in against_best(ranked, objective.split("/")[0])]
+    rows = [
+        Row(place, trial, trial.mean(objective), _intervals(trial), member)
+        for place, (trial, member) in enumerate(zip(ranked, top, strict=True), 1)
+    ]
+    return rows + [Row(None, trial, np.nan, _intervals(trial), False) for trial in unknown] + failed
+
+
+def _intervals(trial: Scored) -> dict[str, Interval]:
+    return {f"{name}/accuracy": trial.interval(name) for name in {**trial.hits, **trial.images}}
 
 
 def paired(trials: Sequence[Scored], part: str) -> bool:

@@ -37,20 +37,18 @@ def show_outcome(plan: "Plan", outcome: "Outcome") -> None:
     done = [f"{outcome.trained} trained"]
     done += [f"{outcome.reused} taken from other questions"] if outcome.reused else []
     done += [f"{outcome.imported} imported from {escape(str(plan.config.tracking.runs))}"] if outcome.imported else []
-    runs = sum(len(row.scored.metrics) for row in outcome.rows)
-    finished = runs - outcome.trained - outcome.reused - outcome.imported
+    done += [f"{outcome.found} finished before"]
+    done += [f"[red]{outcome.failed} failed[/]"] if outcome.failed else []
     about = facts()
-    about.add_row(
-        "runs",
-        ", ".join([*done, f"{finished} finished before", *([f"[red]{outcome.failed} failed[/]"] if outcome.failed else [])]),
-    )
+    about.add_row("runs", ", ".join(done))
     if outcome.seconds:
         about.add_row("time", f"{duration(outcome.seconds)} of training, {duration(outcome.estimated)} were expected")
     if outcome.early:
         left = f"{_EARLY[outcome.early]}; {count(outcome.left, 'run')} left"
         about.add_row("not finished", f"{left}: the same command goes on")
     if outcome.best:
-        about.add_row("best network", outcome.best)
+        as_ranked = ", as it was ranked: it could not be trained again on all images" if outcome.refitted is False else ""
+        about.add_row("best network", f"{outcome.best}{as_ranked}")
     elif objective and outcome.rows and outcome.rows[0].rank and not plan.config.search.refit:
         best = change(plan.config, outcome.rows[0].scored.point)
         if isinstance(best.model, Baseline):

@@ -3,7 +3,7 @@
 Each class checks its own settings in `check(at)`, where `at` is its dotted path; config.py calls them all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from omegaconf import MISSING
@@ -76,6 +76,9 @@ class Config:
                 f"none with loss={self.loss}, which is no mean over images")  # fmt: skip
         require(bool(self.data.evaluation_sets), "data.test", self.data.test,
                 "more than 0 where data.validation=0 and nothing is drawn; a run is scored on some images")  # fmt: skip
+        refitted = replace(self.data, validation=0.0, folds=None)
+        require(not self.search.refit or bool(refitted.evaluation_sets), "search.refit", "true",
+                "false with data.test=0 and no drawings: trained on the validation images too, the winner is scored on none")
         self._check_watched()
         if isinstance(self.model, Baseline):
             self._check_baseline()

@@ -151,11 +151,9 @@ def _sweep(store: Store, parent: Mapping[str, Any], note: str) -> SweepRecord:
     finished: dict[tuple[int, int], Any] = {}
     failed: dict[tuple[int, int], Any] = {}
     for child in children:  # the oldest first; a run that failed may have been trained again
-        key = (int(child.data.tags[f"{TAG}trial"]), int(child.data.params["seed"]))
-        if child.info.status == "FINISHED":
-            finished.setdefault(key, child)
-        elif child.info.status == "FAILED":
-            failed[key] = child
+        known = {"FINISHED": finished, "FAILED": failed}.get(child.info.status)
+        if known is not None:  # one that was killed may not even have its parameters
+            known[int(child.data.tags[f"{TAG}trial"]), int(child.data.params["seed"])] = child
     ended = failed | finished
     if not ended:
         raise TrackingError(f"report: no run of {parent['name']} has ended yet; type digitexp +sweep={parent['name']}.")

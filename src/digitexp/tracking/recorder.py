@@ -63,18 +63,28 @@ def begin_sweep(store: Store, config: Config, question: str, text: str, resolved
     experiment = store.experiment(name)
     liveness.close_stale(store, experiment)
     wanted = f"tags.`{TAG}question` = '{question}'"
-    known = store.client.search_runs([experiment], wanted, max_results=1, order_by=["attributes.start_time ASC"])
+    oldest = ["attributes.start_time ASC", "attributes.run_id ASC"]
+    known = store.client.search_runs([experiment], wanted, max_results=1, order_by=oldest)
+    # Who it is comes before, or with, its being under way: what runs and does not say who runs it is taken for dead.
     if known:
         parent = str(known[0].info.run_id)
         _refuse_twice(known[0])
+        _log(store, parent, tags=liveness.identity() | _environment())
         store.client.update_run(parent, status="RUNNING")
     else:
         tags = {f"{TAG}kind": "sweep", f"{TAG}question": question, "mlflow.note.content": text, "mlflow.runName": name}
+        tags |= liveness.identity() | _environment()
         parent = str(store.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
         asked = {path: value for path, value in flatten(config.search, "search.").items() if path not in NOT_ASKED}
         _log(store, parent, params=asked)
-    _log(store, parent, tags=liveness.identity() | _environment())
     store.client.log_text(parent, resolved, "config.yaml")
+    first = store.client.search_runs([experiment], wanted, max_results=1, order_by=oldest)[0]
+    try:
+        _refuse_twice(first)  # the same command may have been typed twice at once
+    except TrackingError:
+        if first.info.run_id != parent:
+            store.client.set_terminated(parent, "KILLED")
+        raise
     return parent
 
 

@@ -67,7 +67,9 @@ class Recording:
         done = self._try(lambda: self._finish(run, outcome))
         if not done:
             self._keep(run, outcome)
-        return _recorded(run, self._parent, outcome) if isinstance(outcome, Result) else None
+        if isinstance(outcome, Failure):
+            return None
+        return _recorded(run if done else replace(run, id=None), self._parent, outcome)
 
     def deliver(self) -> None:
         """Send what waits, and wait for the store as long as it takes; raises what it answers after minutes."""
