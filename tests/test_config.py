@@ -57,7 +57,7 @@ REFUSED = {
     "training.augmentation=rotate_zoom_shift": r"training\.augmentation=rotate_zoom_shift: is a group of settings",
     "training.augmentation.rotation=181": r"augmentation\.rotation=181\.0: must be degrees from 0 to 180, or null",
     "training.augmentation.flip=true": r"training\.augmentation\.flip: no such setting",
-    "search.refit=true data.test=0": r"search\.refit=true: must be false with data\.test=0 and no drawings",
+    "data=mnist search.refit=true data.test=0": r"search\.refit=true: must be false with data\.test=0 and no drawings",
     "seed=0": r"seed=0: must be a whole number from 1",
     "loss=mse": r"loss=mse: no such choice; allowed are categorical_crossentropy",
     "loss=categorical_crossentrop": r"Did you mean 'categorical_crossentropy'",
