@@ -1,5 +1,6 @@
 """The ranked table after a sweep, and what it supports."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from digitexp.planning import Plan
     from digitexp.reports.ranking import Row
 
-WIDE = 3  # measures, up to which a table has their intervals beside them, and beyond which below
 LEAKAGE = (
     "LEAKAGE WAS PERMITTED (data.allow_leakage=true): images that are scored were trained on, so their accuracies are no "
     f"evidence of how new images are read; NAME{CLEAN} is the rest of a set, which was not trained on."
@@ -27,7 +27,9 @@ def show_outcome(plan: "Plan", outcome: "Outcome") -> None:
     """The ranked table, what it supports, and where everything lies."""
     objective = plan.config.search.objective
     console.print()
-    console.print(_table(plan, outcome.rows, objective))
+    beside, below = (_table(plan, outcome.rows, objective, between) for between in ("  ", "\n"))
+    needed = console.measure(beside, options=console.options.update(width=sys.maxsize)).maximum
+    console.print(beside if needed <= console.width else below)
     for line in _verdict(outcome.rows, objective, plan.config.evaluation.ensemble):
         console.print(f"[dim]{escape(line)}[/]")
     if any(plan.data(row.scored.trial, row.scored.point).allow_leakage for row in outcome.rows):
@@ -62,7 +64,8 @@ def show_outcome(plan: "Plan", outcome: "Outcome") -> None:
     console.print(about)
 
 
-def _table(plan: "Plan", rows: Sequence["Row"], objective: str | None) -> Table:
+def _table(plan: "Plan", rows: Sequence["Row"], objective: str | None, between: str) -> Table:
+    """The ranking, a row a setting; `between` an accuracy and its interval are blanks or a new line, where it is narrow."""
     paths = [parameter.path for parameter in plan.parameters]
     measures = [f"{name}/accuracy" for name in plan.config.data.evaluation_sets]
     if objective and objective not in measures:
@@ -70,7 +73,7 @@ def _table(plan: "Plan", rows: Sequence["Row"], objective: str | None) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("", justify="right", no_wrap=True)
     for path in paths:
-        table.add_column(path, no_wrap=True)
+        table.add_column(path, overflow="fold")
     for measure in measures:
         table.add_column(f"{measure}{'*' if measure == objective else ''}", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
@@ -80,7 +83,7 @@ def _table(plan: "Plan", rows: Sequence["Row"], objective: str | None) -> Table:
         if row.scored.failure:
             table.add_row("-", *settings, f"[red]{escape(row.scored.failure)}[/]")
             continue
-        cells = [_measure(row, measure, "\n" if len(measures) > WIDE else "  ") for measure in measures]
+        cells = [_measure(row, measure, between) for measure in measures]
         table.add_row(
             place, *settings, *cells, f"{row.scored.mean('seconds'):.1f}", style="" if row.top or not row.rank else "dim"
         )
