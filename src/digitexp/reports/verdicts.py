@@ -237,7 +237,9 @@ def _verdict(report: Report, reported: Reported, claim: Claim, tested: Sequence[
     numbers = [reported.number(point, claim.metric) for point in _ends(claim)]
     said = " and ".join(dict.fromkeys(number.text for number in numbers if number)) if len(numbers) <= 2 else ""
     theirs = _span([number.epochs for number in numbers if number and number.epochs])
-    ours = _span([run.settings["training.epochs"] for run in report.sweep.runs if not run.failure])
+    rows = [row for point in _ends(claim) if (row := row_of(report, point))]
+    runs = [run for row in rows for run in report.runs(row)] or [run for run in report.sweep.runs if not run.failure]
+    ours = _span([run.settings["training.epochs"] for run in runs])
     if why:
         return Verdict(claim, UNTESTABLE, why, said, (ours, theirs))
     if claim.relation == "uncorrelated":
