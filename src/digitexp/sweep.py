@@ -17,6 +17,7 @@ import pandas as pd
 
 from digitexp import planning
 from digitexp.data import sets
+from digitexp.errors import DataError
 from digitexp.evaluation import scores
 from digitexp.executors.choice import executor
 from digitexp.executors.executor import Bundle, Executor, Work
@@ -242,7 +243,11 @@ class Sweep:
         return None
 
     def _end(self, job: Job, outcome: Result | Failure, trials: Sequence[int]) -> None:
-        self.plan.refuse_changed(job)
+        try:
+            self.plan.refuse_changed(job)
+        except DataError:
+            self._checkpoint(job).unlink(missing_ok=True)  # nobody knows which data its state has seen
+            raise
         finished = self._recording.end(job.signature, outcome)
         if isinstance(outcome, Failure):
             self._failed.add(job.signature)
