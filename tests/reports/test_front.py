@@ -48,10 +48,17 @@ def test_only_the_table_is_written_anew(folder):
     )
     assert "[reproduced](experiments/manual_labels/README.md)<br>5 seeds; 5 epochs, not 200; drawings in MNIST's geometry |" in text
     assert "difference with its 90 % interval (two one-sided tests of 5 %, this difference alone)" in text
-    assert "can also mean that the difference is real and smaller than the rule's margin. The runs of all lines were made before" in text
+    assert "can also mean that the difference is real and smaller than the rule's margin. \"By its counts\" is" in text
     assert "0 more claims were not tested by the runs so far, and 1 cannot be by this program (labels_from_own_model)." in text
     front.write(file, folder, RULE)
     assert file.read_text() == text
+
+
+def test_runs_that_are_older_than_the_rule_are_said_to_be(folder):
+    file = folder / "manual_labels" / "runs.csv"
+    assert RULE.digest in file.read_text()
+    file.write_text(file.read_text().replace(RULE.digest, "0" * 16))
+    assert "rule's margin. The runs of all lines were made before that rule was." in front.table(folder, RULE, folder.parent)
 
 
 HEADER = "claim,sweep,text,metric,wording,reported,ours,difference,low,high,p_holm,verdict,why,seeds,images,epochs,epochs_reported,rule,rule_fixed_before\n"
