@@ -162,7 +162,7 @@ def test_of_two_runs_of_a_setting_the_newer_is_reported(ask, client, uri):
     """They differ where a file or a function behind its name was changed in between."""
     outcome = ask("edited", SPACE, "seed=52")
     children = client.search_runs([client.get_run(outcome.parent).info.experiment_id], "tags.`digitexp.trial` = '0'")
-    old, new = sorted(children, key=lambda run: run.info.start_time)[0], None
+    old = min(children, key=lambda run: run.info.start_time)
     new = client.create_run(old.info.experiment_id, start_time=old.info.start_time + 10_000, tags=dict(old.data.tags))
     for name, value in old.data.params.items():
         client.log_param(new.info.run_id, name, value)

@@ -16,16 +16,16 @@ def leaked(scored: Digits, seen: Digits, near: bool = False) -> NDArray[np.bool_
     `near`: or would be if one of the two were moved by one pixel, to a side or to a corner. Which of them: at the edge of
     the field ink is lost, so the one may be the other moved, and not the other way round.
     """
-    found = np.zeros(len(scored), bool)
+    known, found = set(_pixels(seen.images)), np.zeros(len(scored), bool)
     for down, right in [(down, right) for down in (0, -1, 1) for right in (0, -1, 1)] if near else [(0, 0)]:
-        found |= _among(_move(scored.images, down, right), seen.images)
+        found |= _among(_move(scored.images, down, right), known)
         if down or right:
-            found |= _among(scored.images, _move(seen.images, down, right))
+            found |= _among(scored.images, set(_pixels(_move(seen.images, down, right))))
     return found
 
 
-def _among(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    known = set(_pixels(others))  # Python hashes the bytes, and compares those of equal hash
+def _among(images: NDArray[np.uint8], known: set[bytes]) -> NDArray[np.bool_]:
+    """Which images are known: Python hashes their bytes, and compares those of equal hash."""
     return np.fromiter((image in known for image in _pixels(images)), bool, len(images))
 
 
