@@ -206,9 +206,9 @@ def test_too_many_failures_end_a_sweep(ask, fake):
 
 
 def test_a_budget_ends_a_sweep_in_time_and_the_next_goes_on(ask, client, fake):
-    (fake / "pause").write_text("0.2")
+    (fake / "pause").write_text("0.7")  # a run takes 2.1 s
     before = time.monotonic()
-    first = ask("budget", SPACE, "seed=6", "search.budget=3s")  # START_SECONDS: each run is thought to take 1.5 s
+    first = ask("budget", SPACE, "seed=6", "search.budget=6s")  # START_SECONDS: each run is thought to take 1.5 s
     assert first.early == "budget"
     assert 0 < first.trained < 4
     assert first.left == 4 - first.trained

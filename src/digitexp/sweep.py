@@ -292,7 +292,7 @@ class Sweep:
     def _record(self, job: Job, result: Result, about: Mapping[str, str], started: str = "") -> None:
         run = recorder.begin_run(self.store, self.parent, _child(job), started)
         recorder.finish_run(self.store, run, _child(job), result, about)
-        self._remember(reader.one(self.store, run))
+        self._remember(reader.one(self.store, run.id))
 
     def _look(self) -> None:
         """Learn of every run that has been finished since the last look."""

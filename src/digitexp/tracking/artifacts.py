@@ -29,7 +29,7 @@ _PLAIN = ("metrics", "curves", "layers", "used", "images", "digests", "classes")
 
 
 def write(result: Result, folder: Path) -> None:
-    """Write all of a result into an empty folder."""
+    """Write all of a result into a folder, over what was written of it before."""
     (folder / RESULT).write_text(json.dumps({name: getattr(result, name) for name in _PLAIN}, indent=1))
     arrays: dict[str, np.ndarray] = {}
     for name, predicted in result.predictions.items():
@@ -57,7 +57,7 @@ def read_predictions(file: Path) -> dict[str, Predictions]:
 
 
 def _write_scores(folder: Path, predicted: Predictions, classes: Sequence[str]) -> None:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     said = predicted.probabilities
     table = scores.confusion(predicted.labels, said.argmax(axis=1), len(classes))
     for name, cells in (("confusion", table), ("confusion_by_row", scores.by_row(table).round(4))):

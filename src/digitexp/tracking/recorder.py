@@ -4,29 +4,24 @@ A child is FINISHED only after everything of it is written: whoever finds a fini
 """
 
 import json
-import os
-import platform
-import shlex
-import subprocess
-import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, lru_cache
-from importlib.metadata import version
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import psutil
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from digitexp.config import flatten, present
 from digitexp.errors import TrackingError
 from digitexp.results import Failure, Result
 from digitexp.settings import Config
-from digitexp.tracking import artifacts, liveness
+from digitexp.tracking import artifacts, liveness, provenance
 from digitexp.tracking.reader import Recorded
 from digitexp.tracking.store import TAG, Store
 
@@ -57,6 +52,14 @@ class Child:
         return {path: value for path, value in decided.items() if value is not None}
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A run that the store has begun: its id, and the address of its files."""
+
+    id: str
+    files: str
+
+
 def begin_sweep(store: Store, config: Config, question: str, text: str, resolved: str) -> str:
     """The parent run of this question, RUNNING: the recorded one when the question was asked before, else a new one."""
     name = config.experiment
@@ -69,11 +72,11 @@ def begin_sweep(store: Store, config: Config, question: str, text: str, resolved
     if known:
         parent = str(known[0].info.run_id)
         _refuse_twice(known[0])
-        _log(store, parent, tags=liveness.identity() | _environment())
+        _log(store, parent, tags=liveness.identity() | provenance.tags())
         store.client.update_run(parent, status="RUNNING")
     else:
         tags = {f"{TAG}kind": "sweep", f"{TAG}question": question, "mlflow.note.content": text, "mlflow.runName": name}
-        tags |= liveness.identity() | _environment()
+        tags |= liveness.identity() | provenance.tags()
         parent = str(store.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
         asked = {path: value for path, value in flatten(config.search, "search.").items() if path not in NOT_ASKED}
         _log(store, parent, params=asked)
@@ -97,7 +100,7 @@ def _refuse_twice(parent: Any) -> None:
                             "machine is gone, in five minutes).")  # fmt: skip
 
 
-def begin_run(store: Store, parent: str, child: Child, started: str = "") -> str:
+def begin_run(store: Store, parent: str, child: Child, started: str = "") -> Begun:
     """A new child run, RUNNING, with its parameters; `started` is when, where that is not now."""
     tags = {
         f"{TAG}kind": "run",
@@ -109,10 +112,10 @@ def begin_run(store: Store, parent: str, child: Child, started: str = "") -> str
         "mlflow.source.name": "digitexp",
     }
     start = int(datetime.fromisoformat(started).timestamp() * 1000) if started else None
-    tags |= liveness.identity() | _environment()
+    tags |= liveness.identity() | provenance.tags()
     created = store.client.create_run(_experiment(store.client, parent), start, tags, child.name)
-    run = str(created.info.run_id)
-    _log(store, run, params=child.settings)
+    run = Begun(str(created.info.run_id), str(created.info.artifact_uri))
+    _log(store, run.id, params=child.settings)
     return run
 
 
@@ -129,7 +132,7 @@ def log_epochs(store: Store, run: str, epochs: Mapping[int, Mapping[str, float]]
 
 def finish_run(
     store: Store,
-    run: str,
+    run: Begun,
     child: Child,
     result: Result,
     about: Mapping[str, str] | None = None,
@@ -155,16 +158,29 @@ def finish_run(
     ]
     metrics += [(name, value, last) for name, value in result.metrics.items() if name not in result.curves]
     used = {path: value for path, value in result.used.items() if path not in child.settings}
-    _log(store, run, params=used, metrics=metrics, tags=about)
-    store.client.log_inputs(run, datasets=[
+    _log(store, run.id, params=used, metrics=metrics, tags=about)
+    store.client.log_inputs(run.id, datasets=[
         DatasetInput(Dataset(name=f"{child.config.data.name}-{part}", digest=digest[:36], source_type="local",
                              source=json.dumps({"sha256": digest})), tags=[])
         for part, digest in result.digests.items()
     ])  # fmt: skip
-    with TemporaryDirectory() as folder:
-        artifacts.write(result, Path(folder))
-        store.client.log_artifacts(run, folder)
-    store.client.set_terminated(run, "FINISHED")
+    with _files(store, run) as folder:
+        artifacts.write(result, folder)
+    store.client.set_terminated(run.id, "FINISHED")
+
+
+@contextmanager
+def _files(store: Store, run: Begun) -> Iterator[Path]:
+    """A folder for the files of a run: their own place where it is on this machine, else one that is sent."""
+    # MLflow would ask for the whole run to learn its address, and copy: a third of what it costs to record a short run.
+    if run.files.startswith("file:"):
+        folder = Path(local_file_uri_to_path(run.files))
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    else:
+        with TemporaryDirectory() as sent:
+            yield Path(sent)
+            store.client.log_artifacts(run.id, sent)
 
 
 def trained_in(run: Recorded) -> dict[str, str]:
@@ -235,7 +251,7 @@ def record_sitting(
     tags = {f"{TAG}kind": "sitting", f"{TAG}sitting": identity}
     run = str(store.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
     metrics = [(metric, value, step) for step, values in curve for metric, value in values.items()]
-    _log(store, run, params=settings, metrics=metrics, tags=_environment())
+    _log(store, run, params=settings, metrics=metrics, tags=provenance.tags())
     store.client.log_artifacts(run, str(folder))
     store.client.set_terminated(run, "FINISHED")
     return run
@@ -247,7 +263,7 @@ def log_exploration(store: Store, config: Config, name: str, metrics: Mapping[st
     tags = {f"{TAG}kind": "exploration", "mlflow.source.name": "digitexp"}
     run = str(store.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
     settings = {path: value for path, value in flatten(config.data, "data.").items() if value is not None}
-    _log(store, run, params=settings, metrics=[(name, value, 0) for name, value in metrics.items()], tags=_environment())
+    _log(store, run, params=settings, metrics=[(name, value, 0) for name, value in metrics.items()], tags=provenance.tags())
     for file in files:
         store.client.log_artifact(run, str(file), EXPLORE)
     store.client.set_terminated(run, "FINISHED")
@@ -269,48 +285,3 @@ def _log(
         part = slice(first, first + BATCH)
         many = slice(first // BATCH * METRICS, (first // BATCH + 1) * METRICS)
         store.client.log_batch(run, metrics=values[many], params=parameters[part], tags=marks[part])
-
-
-def _environment() -> dict[str, str]:
-    return (
-        _versions()
-        | _machine()
-        | {
-            f"{TAG}python": platform.python_version(),
-            f"{TAG}command": shlex.join(["digitexp", *sys.argv[1:]]),
-            "mlflow.source.git.commit": _commit(),
-        }
-    )
-
-
-@cache
-def _versions() -> dict[str, str]:
-    packages = ("digitexp", "keras", "tensorflow", "keras-tuner", "mlflow", "numpy")
-    return {f"{TAG}version.{package}": version(package) for package in packages}
-
-
-def _machine() -> dict[str, str]:
-    """The processor, the cores that this process may use, and the memory in GiB."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
-    memory = psutil.virtual_memory().total / 2**30
-    return {f"{TAG}cpu": _processor(), f"{TAG}cores": str(usable), f"{TAG}memory": f"{memory:.0f}"}
-
-
-@cache
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # no Linux
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
-
-
-@cache
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False)
-    except OSError:
-        return "unknown"
-    return found.stdout.strip() or "unknown"

@@ -16,7 +16,7 @@ from digitexp.results import Failure, Result
 from digitexp.tracking import artifacts, patience, reader, recorder
 from digitexp.tracking.liveness import Heartbeat
 from digitexp.tracking.reader import Recorded
-from digitexp.tracking.recorder import Child
+from digitexp.tracking.recorder import Begun, Child
 from digitexp.tracking.store import Store
 
 AGAIN = 5  # seconds after which a server that was away is asked again
@@ -26,10 +26,10 @@ CHILD = "child.pickle"
 
 @dataclass
 class _Open:
-    """A run that is being trained: its id once the store knows it, the epochs not written yet, and when some were."""
+    """A run that is being trained: what the store has begun of it, the epochs not written yet, and when some were."""
 
     child: Child
-    id: str | None = None
+    begun: Begun | None = None
     waiting: dict[int, Mapping[str, float]] = field(default_factory=dict)
     logged: set[int] = field(default_factory=set)
     written: float = 0.0
@@ -69,37 +69,37 @@ class Recording:
             self._keep(run, outcome)
         if isinstance(outcome, Failure):
             return None
-        return _recorded(run if done else replace(run, id=None), self._parent, outcome)
+        return _recorded(run if done else replace(run, begun=None), self._parent, outcome)
 
     def deliver(self) -> None:
         """Send what waits, and wait for the store as long as it takes; raises what it answers after minutes."""
         for folder in self._folders():
             self._deliver(folder)
 
-    def _send(self, run: _Open) -> str:
+    def _send(self, run: _Open) -> Begun:
         """Begin the run in the store, unless it is, and write the epochs that wait."""
-        identity = self._begin(run)
+        begun = self._begin(run)
         if run.waiting:
-            recorder.log_epochs(self._store, identity, run.waiting)
+            recorder.log_epochs(self._store, begun.id, run.waiting)
             run.logged |= run.waiting.keys()
             run.waiting.clear()
         run.written = time.monotonic()
-        return identity
+        return begun
 
-    def _begin(self, run: _Open) -> str:
-        if run.id is None:
-            run.id = recorder.begin_run(self._store, self._parent, run.child)
-            self._heart.runs.add(run.id)
-        return run.id
+    def _begin(self, run: _Open) -> Begun:
+        if run.begun is None:
+            run.begun = recorder.begin_run(self._store, self._parent, run.child)
+            self._heart.runs.add(run.begun.id)
+        return run.begun
 
     def _finish(self, run: _Open, outcome: Result | Failure) -> None:
         if isinstance(outcome, Failure):
-            identity = self._send(run)
-            recorder.fail_run(self._store, identity, outcome)
+            begun = self._send(run)
+            recorder.fail_run(self._store, begun.id, outcome)
         else:
-            identity = self._begin(run)  # what waits is in the curves of the result
-            recorder.finish_run(self._store, identity, run.child, outcome, logged=run.logged)
-        self._heart.runs.discard(identity)
+            begun = self._begin(run)  # what waits is in the curves of the result
+            recorder.finish_run(self._store, begun, run.child, outcome, logged=run.logged)
+        self._heart.runs.discard(begun.id)
 
     def _try(self, write: Callable[[], object]) -> bool:
         """Whether it could be written; a server that is away is left alone for some seconds."""
@@ -137,7 +137,8 @@ class Recording:
 
     def _deliver(self, folder: Path) -> None:
         run, failure = pickle.loads((folder / CHILD).read_bytes())
-        run = replace(run, id=run.id if run.id in self._heart.runs else None)  # one of an earlier process is closed
+        if run.begun and run.begun.id not in self._heart.runs:
+            run = replace(run, begun=None)  # that of an earlier process is closed
         if not reader.has(self._store, self._parent, run.child.trial, run.child.signature):
             self._finish(run, failure or artifacts.read(folder / "result"))
         shutil.rmtree(folder)
@@ -156,6 +157,7 @@ def send(store: Store, folder: Path) -> None:
 
 def _recorded(run: _Open, parent: str, result: Result) -> Recorded:
     child, config = run.child, run.child.config
+    identity = run.begun.id if run.begun else ""
     kind = "lanes" if config.training.engine == "lanes" else config.model.kind
-    return Recorded(run.id or "", parent, child.signature, child.trial, config.seed, child.point, result.metrics, kind,
+    return Recorded(identity, parent, child.signature, child.trial, config.seed, child.point, result.metrics, kind,
                     socket.gethostname(), "", "", False)  # fmt: skip
