@@ -10,7 +10,7 @@ from digitexp.planning import plan
 from digitexp.reports import ranking
 from digitexp.reports.ranking import Scored
 from digitexp.screen import outcome
-from digitexp.sweep import Outcome
+from digitexp.sweep.outcome import Outcome
 
 
 @pytest.mark.parametrize(("width", "lines"), [(140, 1), (120, 2), (80, 2)])

@@ -8,10 +8,11 @@ from tempfile import TemporaryDirectory
 import fake_training
 import pytest
 
-from digitexp import experiment, sweep
+from digitexp import experiment
 from digitexp.compose import compose
 from digitexp.errors import DataError, TrackingError
 from digitexp.planning import plan, rounds
+from digitexp.reports import pictures
 from digitexp.tracking import liveness, reader
 from digitexp.tracking.store import open_store
 from digitexp.watch import Watch
@@ -32,7 +33,7 @@ def ask(uri, fake, monkeypatch):
     """Ask a question of the module's store; what it trains is not trained, but all else is real."""
 
     for name in ("draw_run", "draw_ranking"):
-        monkeypatch.setattr(sweep.pictures, name, lambda *given: None)
+        monkeypatch.setattr(pictures, name, lambda *given: None)
 
     def ask(name, *overrides, watch=None):
         config = compose([

@@ -17,7 +17,7 @@ from digitexp.data.mnist import KERAS_SHA256
 from digitexp.errors import DigitexpError, TrackingError
 from digitexp.executors.executor import THREADS, cores
 from digitexp.settings import Config
-from digitexp.sweep import CHECKPOINTS, SPOOL
+from digitexp.sweep.sweep import CHECKPOINTS, SPOOL
 from digitexp.tracking import liveness, reader, recorder
 from digitexp.tracking import recording as recordings
 from digitexp.tracking import store as stores

@@ -20,7 +20,8 @@ from digitexp.reports import exploration as explorations
 from digitexp.reports import front as front_page
 from digitexp.reports import report as reports
 from digitexp.settings import Config
-from digitexp.sweep import Outcome, Sweep
+from digitexp.sweep.outcome import Outcome
+from digitexp.sweep.sweep import Sweep
 from digitexp.tracking import ledger, liveness, patience, portable, reader, recorder, registry
 from digitexp.tracking import store as stores
 from digitexp.tracking.records import RunRecord, SweepRecord
@@ -69,7 +70,7 @@ def _run(
     again = _refit(plan, outcome, watch, work)
     if again.refitted:
         return replace(outcome, best=again.best, refitted=True)
-    address, failed = sweep.register(outcome.rows[0].scored), outcome.failed + again.failed
+    address, failed = sweep.conclusion.register(outcome.rows[0].scored), outcome.failed + again.failed
     return replace(outcome, best=address, refitted=False, early=again.early, left=again.left, failed=failed)
 
 
