@@ -1,5 +1,7 @@
 """Lanes are Keras' own training: the same weights for every optimizer, loss and activation, whatever is trained beside them."""
 
+from collections import Counter
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from digitexp import registry
 from digitexp.compose import compose
 from digitexp.config import change
 from digitexp.data.digits import Digits
+from digitexp.data.sets import load
 from digitexp.errors import TrainingError
 from digitexp.models import network
 from digitexp.training import engines, lanes, program, updates
@@ -324,6 +327,25 @@ def test_bundles_hold_every_configuration_once_and_similar_ones_together():
     assert lanes.bundles([CONFIG] * 5, lanes=2) == [[0, 1], [2, 3], [4]]
     assert lanes.bundles([CONFIG] * 3, memory=1) == [[0], [1], [2]]
     assert lanes.bundles([]) == []
+
+
+@pytest.mark.parametrize("rates", [9, 10])
+def test_a_bundle_has_equally_many_lanes_of_every_stream(rates):
+    """Else some would be fed with the images of another stream."""
+    configs = [
+        change(CONFIG, {"seed": seed, "model.layer_1.units": units, "model.layer_2.units": 0, "optimizer.epsilon": 0.1**rate})
+        for units in (64, 128) for rate in range(rates) for seed in (1, 2)
+    ]  # fmt: skip
+    found = lanes.bundles(configs)
+    assert sorted(index for bundle in found for index in bundle) == list(range(len(configs)))
+    for bundle in found:
+        assert len(set(Counter(lanes.stream(configs[index]) for index in bundle).values())) == 1
+
+
+def test_streams_of_unequal_numbers_of_lanes_are_refused():
+    configs = [CONFIG, CONFIG, change(CONFIG, {"seed": 2})]
+    with pytest.raises(ValueError, match="equally many lanes, found 2, 1"):
+        lanes.train(configs, [load(config.data) for config in configs])
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ longer a number ends its own lane only.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -108,6 +109,8 @@ def train(
     for lane, state in zip(lanes, start, strict=True) if start else ():
         lane.restore(state)
     streams = _grouped(range(len(configs)), lambda index: stream(configs[index]))
+    if len(set(map(len, streams))) > 1:  # the program cuts its lanes evenly: some would be fed with another's images
+        raise ValueError(f"every stream needs equally many lanes, found {', '.join(str(len(lane)) for lane in streams)}")
     # Equal neighbours are computed together.
     places = [index for indices in streams for index in sorted(indices, key=lambda index: _kinds(configs[index]))]
     seeds = [configs[indices[0]].seed for indices in streams]
@@ -216,10 +219,12 @@ def _kinds(config: Config) -> tuple[str, ...]:
 
 
 def _fit(configs: Sequence[Config], lanes: int, memory: float) -> bool:
-    """Whether one bundle of `configs` keeps within the bounds of `bundles`."""
+    """Whether one bundle of `configs` keeps within the bounds of `bundles`, and has equally many of every stream."""
     widths = [[PIXELS, *_widths(config)] for config in configs]
     padded = len(configs) * _products([max(layer) for layer in zip(*widths, strict=True)])
-    streams = {stream(config) for config in configs}
+    streams = Counter(map(stream, configs))
+    if len(set(streams.values())) > 1:
+        return False
     augmented = any(configs[0].training.augmentation.amounts.values())  # then each stream has images of its own
     held = {stream(config) if augmented else repr(config.data): config.data for config in configs}
     pixels = PIXELS * sum(map(size, held.values()))
