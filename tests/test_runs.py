@@ -154,6 +154,30 @@ def test_a_measure_that_fails_for_one_lane_fails_no_other(tmp_path, monkeypatch)
     assert outcomes[1].message == "ValueError: no more is known"
 
 
+def test_a_setting_that_keras_refuses_fails_its_own_run_only(tmp_path):
+    asked = [*SMALL, *ENGINES["lanes"], "optimizer.name=sgd"]
+    configs = [compose([*asked, f"optimizer.momentum={momentum}"]) for momentum in (0.0, 0.5, 1.5, 0.9)]
+    outcomes, told = train(configs, tmp_path)
+    assert [type(outcomes[index]) for index in range(4)] == [Result, Result, Failure, Result]
+    assert "momentum" in outcomes[2].message
+    assert sorted(told) == [(index, epoch) for index in range(4) for epoch in range(1 if index == 2 else 6)]
+
+
+def test_a_mistake_in_a_function_of_ones_own_fails_the_run_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.METRICS, "halves", registry.Entry("halves", build=lambda labels, said: labels.halves))
+    outcomes, _ = train([compose([*SMALL, "evaluation.metrics=[halves]"])], tmp_path)
+    assert outcomes[0].message == "AttributeError: 'numpy.ndarray' object has no attribute 'halves'"
+
+
+def test_a_network_that_says_no_numbers_has_failed(tmp_path):
+    """Its one step comes after the loss was measured, so no loss tells."""
+    config = compose(["data.limit=150", "training.batch_size=256", "training.epochs=1", "optimizer.name=sgd",
+                      "optimizer.learning_rate=1e38"])  # fmt: skip
+    outcomes, _ = train([config], tmp_path)
+    assert isinstance(outcomes[0], Failure)
+    assert outcomes[0].message.startswith("epoch 1: its probabilities are no numbers; a smaller optimizer.learning_rate")
+
+
 def test_every_worker_is_given_some_of_the_lanes():
     configs = [compose([*SMALL, *ENGINES["lanes"], f"model.layer_1.units={20 + units}"]) for units in range(6)]
     assert [len(bundle) for bundle in runs.bundles(configs)] == [6]

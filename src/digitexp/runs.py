@@ -6,15 +6,18 @@
 import gc
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from digitexp import registry
 from digitexp.data import sets as data_sets
 from digitexp.data.digits import Digits
-from digitexp.errors import DigitexpError, OutOfMemoryError, TrainingError
+from digitexp.errors import DigitexpError, TrainingError
 from digitexp.evaluation import calibration, roc, shifts
 from digitexp.evaluation.shifts import SHIFTED
 from digitexp.models import network
@@ -27,8 +30,12 @@ from digitexp.training import train as training
 
 OnEpoch = Callable[[int, int, dict[str, float]], bool]
 
-# What ends one run and no other: ours, Keras' own, and those of functions that a user registered.
-RUN_ERRORS = (DigitexpError, ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+# What ends one run and no other: ours, Keras' own, and those of functions that a user registered. Not OSError: a disk that
+# is full, or a store that is away, ends the sweep.
+RUN_ERRORS = (
+    DigitexpError, ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, NameError,
+    RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 
 
 def run(
@@ -54,16 +61,23 @@ def run(
         told[index] = epoch
         return on_epoch(index, epoch, metrics)
 
-    for positions in bundles(configs):
-        left = list(positions)
-        for index in positions:
+    waiting = deque(bundles(configs))
+    while waiting:
+        left = waiting.popleft()
+        for index in left:
             tell(index, 0, {})
         try:
-            for index, outcome in _train(configs, positions, folder, tell, files):
+            for index, outcome in _train(configs, tuple(left), folder, tell, files):
                 left.remove(index)
                 yield index, outcome
         except RUN_ERRORS as error:
-            yield from ((index, _failure(error)) for index in left)
+            failure = _failure(error)
+        if len(left) == 1:
+            yield left[0], failure
+        elif left:  # one of them is at fault, or they are too much at once
+            waiting.extendleft(reversed(_lanes(configs, left, -(-len(left) // 2))))
+        if waiting:  # here, where the error no longer holds what was too much
+            gc.collect()  # a program is a cycle
 
 
 def bundles(configs: Sequence[Config], workers: int = 1) -> list[list[int]]:
@@ -98,28 +112,19 @@ def _train(
     if isinstance(chosen[0].model, Baseline):
         yield positions[0], _baseline(chosen[0], sets[0])
         return
-    outcomes: Sequence[lanes.Trained] = []
-    try:
-        if chosen[0].training.engine == "lanes":
-            outcomes = lanes.train(
-                chosen,
-                sets,
-                [checkpoint.state for checkpoint in kept.values() if checkpoint.state] or None,
-                on_epoch=lambda lane, epoch, metrics: on_epoch(positions[lane], epoch, metrics),
-                keep=lambda states: _keep({kept[positions[lane]]: state for lane, state in states.items()}),
-            )
-        else:
-            (own,) = kept.values()
-            told = partial(on_epoch, positions[0])
-            outcomes = [training.train(chosen[0], sets[0], own.state, on_epoch=told, keep=lambda state: _keep({own: state}))]
-    except OutOfMemoryError:
-        if len(chosen) == 1:
-            raise
-    if not outcomes:  # here, where the error no longer holds what was too much
-        for fewer in _lanes(configs, positions, len(chosen) // 2):
-            gc.collect()  # a program is a cycle
-            yield from _train(configs, fewer, folder, on_epoch, files)
-        return
+    outcomes: Sequence[lanes.Trained]
+    if chosen[0].training.engine == "lanes":
+        outcomes = lanes.train(
+            chosen,
+            sets,
+            [checkpoint.state for checkpoint in kept.values() if checkpoint.state] or None,
+            on_epoch=lambda lane, epoch, metrics: on_epoch(positions[lane], epoch, metrics),
+            keep=lambda states: _keep({kept[positions[lane]]: state for lane, state in states.items()}),
+        )
+    else:
+        (own,) = kept.values()
+        told = partial(on_epoch, positions[0])
+        outcomes = [training.train(chosen[0], sets[0], own.state, on_epoch=told, keep=lambda state: _keep({own: state}))]
     for index, config, scored, outcome in zip(positions, chosen, sets, outcomes, strict=True):
         if isinstance(outcome, TrainingError):
             yield index, Failure(str(outcome), str(outcome))
@@ -171,6 +176,9 @@ def _keep(states: Mapping[_Kept, Callable[[], training.State]]) -> None:
 
 def _result(config: Config, sets: Mapping[str, Digits], model: Any, state: training.State, file: Path) -> Result:
     predictions = _predictions(config, sets, partial(training.predict, model))
+    if not all(np.isfinite(told.probabilities).all() for told in predictions.values()):
+        raise TrainingError(f"epoch {state.epoch}: its probabilities are no numbers; a smaller optimizer.learning_rate may "
+                            "help.")  # fmt: skip
     metrics = state.measured(config.training.early_stopping)
     for name, predicted in predictions.items():
         part = sets[name.removesuffix(SHIFTED)]

@@ -1,5 +1,7 @@
 """Learning rates against Keras' and PyTorch's definitions, by hand where neither is at hand; when training ends."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -90,6 +92,11 @@ def test_training_ends_when_the_best_epoch_is_old_enough():
     assert best_epoch(stopping, {"val/accuracy": curve[:4]}) == 2
     assert best_epoch(EarlyStopping(2, "val/loss"), {"val/loss": [0.3, 0.2, 0.4]}) == 2
     assert not stopped(EarlyStopping(None, "val/accuracy"), {"val/accuracy": [0.9, 0.1, 0.1, 0.1]})
+
+
+def test_what_is_no_number_is_never_the_best():
+    assert best_epoch(EarlyStopping(2, "val/loss"), {"val/loss": [0.5, 0.3, math.nan]}) == 2
+    assert best_epoch(EarlyStopping(2, "val/accuracy"), {"val/accuracy": [math.nan, 0.3, math.nan]}) == 2
 
 
 def test_what_is_not_measured_cannot_be_monitored():

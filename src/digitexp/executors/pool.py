@@ -79,6 +79,8 @@ class Pool:
         self._workers.clear()
 
     def _free(self) -> _Worker | None:
+        for gone in [each for each in self._workers if not each.bundle and not each.process.is_alive()]:
+            self._remove(gone)  # while it had nothing to do: no bundle is to blame
         idle = next((each for each in self._workers if not each.bundle), None)
         if idle is None and len(self._workers) < self._settings.workers:
             self._workers.append(idle := _Worker.start(self._threads))

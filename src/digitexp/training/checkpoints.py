@@ -28,9 +28,10 @@ def save(file: Path, state: State) -> None:
                 np.savez(part, allow_pickle=False, about=np.array(about), **arrays)
                 part.close()
                 os.replace(part.name, file)
-            except OSError:
+            except BaseException:
                 part.close()
                 os.unlink(part.name)
+                raise
 
 
 def load(file: Path, until: int) -> State | None:

@@ -55,7 +55,7 @@ def best_epoch(stopping: EarlyStopping, curves: Curves) -> int:
     """The first epoch with the best value of what is monitored, counted from 1."""
     epochs = max(map(len, curves.values()))
     values = _monitored(curves, stopping.monitor, "training.early_stopping.monitor", epochs + 1)
-    return int(np.argmax(np.multiply(values, _sign(stopping.monitor)))) + 1
+    return int(np.argmax(np.nan_to_num(np.multiply(values, _sign(stopping.monitor)), nan=-np.inf))) + 1
 
 
 def _plateau(schedule: Schedule, rate: float, values: Sequence[float]) -> float:
