@@ -122,6 +122,10 @@ REFUSED = {
     "model=baseline training.augmentation.preset=rotate_zoom_shift":
         r"training\.augmentation\.rotation=10\.0: must be 0 with model=baseline, which is fitted once",
     "model=baseline training.early_stopping.patience=3": r"training\.early_stopping\.patience=3: must be null with model=baseline",
+    "model=baseline training.class_weights=balanced": r"training\.class_weights=balanced: must be none with model=baseline",
+    "model=baseline training.schedule.name=cosine": r"training\.schedule\.name=cosine: must be constant with model=baseline",
+    "model=baseline training.ema=0.9": r"training\.ema=0\.9: must be null with model=baseline",
+    "model=baseline training.label_smoothing=0.1": r"training\.label_smoothing=0\.1: must be 0 with model=baseline",
     "model=baseline evaluation.target=0.9": r"evaluation\.target=0\.9: must be null with model=baseline",
     "evaluation.shifts=9": r"evaluation\.shifts=9: must be pixels from 0 to 4",
 }

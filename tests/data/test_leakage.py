@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from digitexp.data.digits import Digits
@@ -72,10 +72,18 @@ def test_is_quick_for_all_of_mnist() -> None:
     assert time.process_time() - started < 0.5  # found: 0.07 s
 
 
+@pytest.mark.parametrize("name", ["train", "val"])
+def test_nothing_left_is_refused(name: str) -> None:
+    sets = {"train": make([7]), "val": make([8]), "test": make([1, 2, 3])} | {name: make([1, 2])}
+    with pytest.raises(DataError, match=f"found all 2 images of {name} among those that are scored later"):
+        remove(sets)
+
+
 @settings(max_examples=50)
 @given(st.lists(Numbers, min_size=4, max_size=4))
 def test_removed_from_what_is_seen_and_never_from_what_is_scored(numbers: list[list[int]]) -> None:
     sets = dict(zip(("train", "val", "test", "drawn"), map(make, numbers), strict=True))
+    assume(set(numbers[0]) - {*numbers[1], *numbers[2], *numbers[3]} and set(numbers[1]) - {*numbers[2], *numbers[3]})
     kept = remove(sets)
     refuse(kept)
     assert kept["test"] is sets["test"]
@@ -137,4 +145,5 @@ def test_near_is_mutual_where_ink_touches_the_edge(down: int, right: int) -> Non
     one, other = (Digits(part, np.zeros(3, int), ("a",), np.full(3, "made")) for part in (images, moved))
     for train, test in ((one, other), (other, one)):
         assert leaked(test, train, near=True).all()
-        assert not len(remove({"train": train, "test": test}, near=True)["train"])
+        with pytest.raises(DataError, match="found all 3 images of train"):
+            remove({"train": train, "test": test}, near=True)

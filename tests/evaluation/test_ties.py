@@ -46,6 +46,11 @@ def test_luck_of_seeds_is_not_averaged_away_by_images():
     assert further(a, b).seeds is not None
 
 
+def test_of_one_image_nothing_can_be_said():
+    right, wrong = np.array([True]), np.array([False])
+    assert further([right, right], [wrong, right]) == (None, None)
+
+
 def test_what_is_alike_is_never_told_apart():
     a = np.arange(100) < 90
     assert further([a, a], [a, a]) == Further(None, None)

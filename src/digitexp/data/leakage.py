@@ -43,10 +43,16 @@ def refuse(sets: Mapping[str, Digits], near: bool = False) -> None:
 
 
 def remove(sets: Mapping[str, Digits], near: bool = False) -> dict[str, Digits]:
-    """The sets without the images of "train" and "val" that are scored later: `refuse` finds nothing in them."""
+    """The sets without the images of "train" and "val" that are scored later: `refuse` finds nothing in them.
+
+    Raises DataError where nothing is left of one of the two.
+    """
     kept = dict(sets)
     for name, before in _pairs(sets):
         kept[before] = kept[before].take(~leaked(kept[before], kept[name], near))
+        if not len(kept[before]):
+            raise DataError(f"data.remove_leakage=true: found all {len(sets[before]):,} images of {before} among those that "
+                            "are scored later; allowed is a source, or a division of it, that leaves some.")  # fmt: skip
     return kept
 
 

@@ -50,7 +50,7 @@ def further(a: Setting, b: Setting, alpha: float = ALPHA, power: float = POWER) 
     seeds, images = first.shape
     apart = first.astype(np.float64) - second
     mean = float(apart.mean())
-    if mean == 0 or np.ptp(apart) == 0:
+    if images < 2 or mean == 0 or np.ptp(apart) == 0:
         return Further(None, None)
     if seeds == 1:
         disagree = float(np.mean(apart != 0))

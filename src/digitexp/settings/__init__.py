@@ -113,6 +113,14 @@ class Config:
         why = "with model=baseline, which is fitted once, to the images as they are"
         for name, amount in self.training.augmentation.amounts.items():
             require(amount == 0, f"training.augmentation.{name}", amount, f"0 {why}")
-        patience, target = self.training.early_stopping.patience, self.evaluation.target
-        require(patience is None, "training.early_stopping.patience", patience, f"null {why}")
-        require(target is None, "evaluation.target", target, f"null {why}")
+        training = self.training
+        for path, value, neutral in (
+            ("training.class_weights", training.class_weights, "none"),
+            ("training.start", training.start, SCRATCH),
+            ("training.schedule.name", training.schedule.name, "constant"),
+            ("training.early_stopping.patience", training.early_stopping.patience, None),
+            ("training.label_smoothing", training.label_smoothing, 0),
+            ("training.ema", training.ema, None),
+            ("evaluation.target", self.evaluation.target, None),
+        ):
+            require(value == neutral, path, value, f"{'null' if neutral is None else neutral} {why}")
