@@ -159,6 +159,8 @@ REFUSED = {
     "seed zero": ["seed=0"],
     "an unknown sweep": ["+sweep=nothing"],
     "an unknown verb": ["trian"],
+    "a verb that does not come first": ["+sweep=cnn_optimizers", "plan"],
+    "an empty name to promote": ["promote", ""],
     "an unknown group": ["data=nothing"],
     "a missing file": ["data=mnist", "data.path=missing.npz"],
     "a truncated file": ["data=mnist", "data.path={truncated}"],
@@ -169,6 +171,7 @@ REFUSED = {
     "a store of an unknown kind": ["tracking.uri=file:///tmp/x"],
     "no store for the pages": ["ui"],
     "no store for a report": ["report", "+sweep=cnn_optimizers"],
+    "no store for a report of a sweep by its name": ["report", "cnn_optimizers"],
     "no file for a report": ["report", "report.runs=missing.csv"],
 }
 

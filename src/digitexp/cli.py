@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -242,6 +243,9 @@ def _verb(words: list[str]) -> str:
     if words and words[0] in VERBS:
         return words.pop(0)
     for word in words if not any(word.startswith("-") for word in words) else ():
+        if word in VERBS:
+            others = [other for other in words if other != word]
+            raise ConfigError(f"{word}: the verb comes first; type digitexp {shlex.join([word, *others])}.")
         if "=" not in word and not word.startswith(("-", "~")):
             raise ConfigError(f"{word}: is no verb and no setting; verbs are {', '.join(VERBS)}, settings are typed as in "
                               f"training.epochs=3.{nearest(word, VERBS)}")  # fmt: skip
@@ -249,10 +253,12 @@ def _verb(words: list[str]) -> str:
 
 
 def _subject(verb: str, words: list[str]) -> list[str]:
-    """`reproduce RUN` as `reproduce reproduce.run=RUN`, `report audit` as `report report.audit=true`."""
+    """`reproduce RUN` as `reproduce reproduce.run=RUN`, `report audit` as `report report.audit=true`, `report SWEEP`."""
     if verb == "report" and words and words[0] in KINDS:
         return [f"report.{words[0]}=true", *words[1:]]
-    if verb in SUBJECTS and words and "=" not in words[0] and words[0][0] not in "-+~":
+    if verb == "report" and words and words[0] in compose.sweeps():
+        return [f"+sweep={words[0]}", *words[1:]]
+    if verb in SUBJECTS and words and "=" not in words[0] and not words[0].startswith(("-", "+", "~")):
         return [f"{SUBJECTS[verb]}={compose.typed(words[0])}", *words[1:]]
     return words
 

@@ -120,6 +120,8 @@ def show_training(run: str) -> None:
 
 def show_again(found: "Again") -> None:
     """What is not as it was recorded, and every metric then and now."""
+    from digitexp.reports.answer import p_text  # brings SciPy along, which `--help` need not wait for
+
     console.print(f"[bold]{escape(found.name)}[/]  {found.signature}")
     about = facts()
     for what, (then, now) in found.differs.items():
@@ -134,7 +136,7 @@ def show_again(found: "Again") -> None:
         apart = f"{one.again - one.recorded:+.4g}"
         if one.interval:
             apart += f"  {one.interval.low:+.4f} to {one.interval.high:+.4f}"
-        p = "" if one.p is None else f"{one.p:.3f}"
+        p = "" if one.p is None else p_text(one.p)
         changed = "" if one.changed is None else f"{one.changed:,} images"
         table.add_row(one.metric, f"{one.recorded:.6g}", f"{one.again:.6g}", apart, p, changed)
     console.print()
