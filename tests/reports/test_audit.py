@@ -123,6 +123,19 @@ def test_a_share_that_no_count_gives_is_a_slip(tmp_path):
     assert [(slip.number.id, slip.text) for slip in found.slips] == [("wrong", "164 of 200 are 0.82, not 0.83")]
 
 
+def test_better_than_a_guess_is_judged_by_the_binomial(tmp_path):
+    place = tmp_path / "guess"
+    place.mkdir()
+    numbers = "id,model,setting,metric,value,correct,n,epochs,error_percent,source,note\n"
+    (place / "reported.csv").write_text(numbers + "a,dense,x=1,drawn/accuracy,0.8,8,10,,,s,\nb,dense,x=2,drawn/accuracy,0.2,2,10,,,s,\n")
+    wanted = "id,left,relation,right,metric,wording\n"
+    (place / "claims.csv").write_text(wanted + "a,x=1,>,chance 0.5,drawn/accuracy,w\nb,x=2,<,x=1,drawn/accuracy,w\n")
+    first, second = audit(claims.read_all(tmp_path), compose().rule).judged
+    assert first.p == pytest.approx(2 * sum(math.comb(10, k) for k in (8, 9, 10)) / 2**10)
+    assert (first.apart, first.verdict) == (pytest.approx(0.3), NOT)
+    assert second.p == pytest.approx(float(fisher(2, 10, 8, 10)))
+
+
 def test_of_nothing_nothing_is_said():
     assert audit(Reported(), compose().rule).opinions == []
 

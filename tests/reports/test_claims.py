@@ -71,6 +71,7 @@ def test_zero_is_zero(tmp_path):
         ("reported.csv", NUMBERS + "a,dense,x=1,drawn/accuracy,0.5,7,5,,,s,\n", r"line 2: found 7 correct of 5"),
         ("reported.csv", NUMBERS + "a,dense,x=1,drawn/accuracy,0.5,many,5,,,s,\n", r"line 2: .*'many'; allowed are numbers"),
         ("claims.csv", CLAIMS + "a,x=1,beats,x=2,drawn/accuracy,w\n", r"line 2: relation beats: allowed are >, <, =, between"),
+        ("claims.csv", CLAIMS + "a,x=1,between,x=2,drawn/accuracy,w\n", r"line 2: right x=2: found 1 settings .* path=\[LOW,HIGH\]"),
     ],
 )
 def test_what_is_wrong_is_refused(file, text, match, tmp_path):

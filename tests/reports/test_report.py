@@ -235,7 +235,7 @@ ANSWERS = {
     "a tie": (
         sweep_of([run_of(0, 1, share(190)), run_of(1, 1, share(188)), run_of(2, 1, share(20))]),
         [r"^A tie: o0 and o1 cannot be told apart by the 200 val images that ranked them \(they read 94\.0 to 95\.0 %\); "
-         r"the other one reads fewer, by more than chance\.", r"200 test images, by which nothing was chosen, o0 reads 95\.0 %", "one seed"],
+         r"the other one reads fewer than o0, by more than chance\.", r"200 test images, by which nothing was chosen, o0 reads 95\.0 %", "one seed"],
     ),
     "all tie": (
         sweep_of([run_of(0, 1, share(190)), run_of(1, 1, share(190))]),
@@ -246,7 +246,9 @@ ANSWERS = {
         [r"^o1 is the best of the 2 settings: it reads 90\.0 % of the 200 val images by which it was chosen",
          "better than 1 of the other 1"],
     ),
-    "one setting": (sweep_of([run_of(0, 1, share(20))]), ["^Only one setting is finished"]),
+    "one setting": (sweep_of([run_of(0, 1, share(20))]),
+                    ["^One setting was asked for, o0, so nothing is compared.", "one seed, and another seed may read differently"]),
+    "one setting of two seeds": (sweep_of([run_of(0, seed, share(20)) for seed in (1, 2)], repeats=2), ["means over 2 seeds"]),
     "a loss": (
         sweep_of([run_of(0, 1, share(20)), run_of(1, 1, share(180))], objective="val/loss"),
         ["^o1 has the best val/loss, by which it was chosen: 0.1; .* without a test"],
@@ -455,6 +457,30 @@ def test_an_ensemble_has_its_interval_or_the_reason_why_it_is_not_given():
 def test_time_of_lanes_is_said_to_be_shared():
     content = pages.content(report.gather(sweep_of([run_of(0, 1, share(9), **{"training.engine": "lanes"})])), CONF)
     assert any("share its time equally" in note for note in content["notes"])
+
+
+def test_what_is_told_apart_needs_no_more_and_a_tie_does():
+    """The ranking counts all pairs and pools the seeds; the interval beside it is of its pair alone."""
+    gathered = report.gather(sweep_of([run_of(t, s, share(n)) for t, n in enumerate((180, 177, 90)) for s in (1, 2)], repeats=2))
+    second, third = findings.content(gathered, pages.NOTHING_REPORTED)["against"]
+    assert (gathered.differs[1] >= 0.05, gathered.differs[2] < 0.05) == (True, True)
+    assert second["images"]
+    assert (third["seeds"], third["images"]) == ("", "")
+    assert f" {second['images']} more val images" in findings.tie(gathered)
+
+
+@pytest.mark.parametrize(
+    ("curves", "settings", "said"),
+    [
+        ([[0.5, 0.7, 0.6], [0.5, 0.6, 0.7]], {}, r"stands 0\.0500 higher .* the best epoch is 2 of 3 at the median"),
+        ([[0.5, 0.7, 0.6, 0.6], [0.5, 0.6, 0.7]], {}, r"the last epoch is the best in 1 of them"),
+        ([[0.5, 0.7, 0.6], [0.5, 0.6, 0.7]], {"training.early_stopping.patience": 3}, "^$"),
+    ],
+)
+def test_what_choosing_the_epoch_would_gain(curves, settings, said):
+    runs = [run_of(trial, 1, share(150), **settings) for trial in range(2)]
+    runs = [replace(run, curves={"val/accuracy": curve}) for run, curve in zip(runs, curves, strict=True)]
+    assert re.search(said, findings.optimism(report.gather(sweep_of(runs))))
 
 
 def test_what_would_end_a_tie_is_for_the_corrected_test():

@@ -217,7 +217,7 @@ def _spread(apart: NDArray[np.float64]) -> tuple[float, float]:
 
 def _around(mean: float, spread: float, freedom: float, confidence: float) -> Interval:
     half = float(stats.t.ppf((1 + confidence) / 2, freedom) * spread)
-    return Interval(mean - half, mean + half)
+    return Interval(max(-1.0, mean - half), min(1.0, mean + half))
 
 
 def _crossed(difference: NDArray[np.float64], luck: Luck | None) -> float:
@@ -254,26 +254,19 @@ def against(winner: Setting, others: Sequence[Setting]) -> list[float]:
 def against_best(settings: Sequence[Setting]) -> list[float]:
     """P-values (Holm, over all pairs) that each setting differs from the best, which itself has 1.
 
-    The best is the highest mean accuracy, the first of equals.
-    """
-    best = int(np.argmax([stack(setting).sum() for setting in settings]))
-    others = [i for i in range(len(settings)) if i != best]
-    found = against(settings[best], [settings[i] for i in others])
-    adjusted = dict(zip(others, holm(found, picked=True), strict=True))
-    return [float(adjusted.get(i, 1.0)) for i in range(len(settings))]
-
-
-def top_group(settings: Sequence[Setting], alpha: float = ALPHA) -> list[bool]:
-    """Which settings cannot be told from the best one: the highest mean accuracy, the first of equals.
-
-    The best was picked by these very images, so each comparison counts as all pairs (`holm`), and `luck` pools the seeds:
+    The best is the highest mean accuracy, the first of equals; those with p >= ALPHA are the top group with it. The best was
+    picked by these very images, so each comparison counts as all pairs (`holm`), and `luck` pools the seeds:
     with each pair's own seeds, one of 8 settings x 3 seeds that were all equal was called worse in 27 of 100 simulated
     sweeps, one of 20 x 2 in 62. So it is in 4 of 100 at most, for 4 to 20 settings of 1 to 5 seeds, and what is worse is
     found more often from three seeds on. It is in more where settings that are equal differ much in their luck: in 6 where
     half of them have twice as much, 14 at worst where they have five times as much, and 16 at worst where one has ten times
     as much and two seeds must tell (7 for three seeds, 3 for five).
     """
-    return [p >= alpha for p in against_best(settings)] if len(settings) else []
+    best = int(np.argmax([stack(setting).sum() for setting in settings]))
+    others = [i for i in range(len(settings)) if i != best]
+    found = against(settings[best], [settings[i] for i in others])
+    adjusted = dict(zip(others, holm(found, picked=True), strict=True))
+    return [float(adjusted.get(i, 1.0)) for i in range(len(settings))]
 
 
 def stack(setting: Setting) -> Hits:

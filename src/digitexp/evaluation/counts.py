@@ -34,6 +34,11 @@ def fisher(a: Count, b: Count) -> float:
     return float(stats.fisher_exact(table).pvalue)
 
 
+def binomial(a: Count, share: float) -> float:
+    """Two-sided exact p-value that a share differs from a number that is no sample, such as that of a guess."""
+    return float(stats.binomtest(a.correct, a.n, share).pvalue)
+
+
 def difference(a: Count, b: Count, confidence: float = 0.95) -> Interval:
     """The interval of share a minus share b from the two score intervals (Newcombe 1998, method 10)."""
     (low_a, high_a), (low_b, high_b) = wilson(*a, confidence), wilson(*b, confidence)

@@ -53,7 +53,7 @@ def difference(a: Shares, b: Shares, confidence: float = 0.95) -> Interval:
     """The interval of accuracy a minus accuracy b, by the test of `unpaired`."""
     mean, error, freedom = _difference(a, b)
     half = float(stats.t.ppf((1 + confidence) / 2, freedom) * error)
-    return Interval(mean - half, mean + half)
+    return Interval(max(-1.0, mean - half), min(1.0, mean + half))
 
 
 def _difference(a: Shares, b: Shares, lucks: tuple[Luck, Luck] | None = None) -> tuple[float, float, float]:

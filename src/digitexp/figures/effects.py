@@ -152,8 +152,10 @@ def parallel_figure(
     order = np.argsort(score)
     across = np.arange(len(paths) + 1)
     for place in order:
-        line = [height[place] for height, _ in heights] + [score[place]]
-        axes.plot(across, line, color=SHADES(0.92 * (1 - score[place])), linewidth=0.8 + 1.4 * score[place], alpha=0.75)
+        line = np.array([height[place] for height, _ in heights] + [score[place]])
+        there = ~np.isnan(line)  # past the axis of a setting that a trial does not have
+        look_of = {"color": SHADES(0.92 * (1 - score[place])), "linewidth": 0.8 + 1.4 * score[place], "alpha": 0.75}
+        axes.plot(across[there], line[there], **look_of)
     white = {"facecolor": "white", "edgecolor": "none", "pad": 0.3, "alpha": 0.8}
     for place, (_, ticks) in enumerate(heights):
         axes.axvline(place, color=PALE, zorder=0)
@@ -162,7 +164,8 @@ def parallel_figure(
     axes.axvline(len(paths), color=PALE, zorder=0)
     for at, value in ((0, low), (1, high)):
         axes.text(len(paths), at, f" {value:.4f}", size=8, va="center")
-    axes.set_xticks(across, [_stacked(name) for name in (*paths, metric)], size=8.5)
+    letters = max(6, 96 // len(across))
+    axes.set_xticks(across, [_stacked(name, letters) for name in (*paths, metric)], size=8.5)
     axes.set(yticks=[], xlim=(-0.15, len(paths) + 0.45), ylim=(-0.06, 1.06))
     axes.tick_params(axis="x", length=0)
     axes.spines[:].set_visible(False)
@@ -174,11 +177,11 @@ def _cut(name: str, most: int) -> str:
     return name if len(name) <= most else f"{name[: most - 4]} ..."
 
 
-def _stacked(path: str) -> str:
-    """A dotted path in lines of about 11 letters, broken at its dots and underscores."""
+def _stacked(path: str, letters: int) -> str:
+    """A dotted path in lines of about so many letters, broken at its dots and underscores."""
     lines = [""]
     for part in re.findall(r"[^._]+[._]?", path):
-        if len(lines[-1]) + len(part) > 11 and lines[-1]:
+        if len(lines[-1]) + len(part) > letters and lines[-1]:
             lines.append("")
         lines[-1] += part
     return "\n".join(lines)
@@ -202,7 +205,7 @@ def _heights(column: Sequence[Any]) -> tuple[list[float], list[tuple[float, str]
 
 @look
 def difference_table_figure(table: NDArray[np.integer], classes: Sequence[str], title: str) -> Figure:
-    """A confusion table minus another, in counts: blue where fewer, orange where more are read so than in the other."""
+    """A confusion table minus another, in counts: violet where fewer, orange where more are read so than in the other."""
     side = 0.9 + 0.44 * max(len(classes), 8)
     figure = empty(title, side, side, layout="compressed")
     axes = figure.subplots()

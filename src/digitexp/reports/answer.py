@@ -29,6 +29,11 @@ def percent(share: float, count: int) -> str:
     return f"{100 * share:.{2 if count >= 2000 else 1}f} %"
 
 
+def p_text(p: float) -> str:
+    """A p-value: "0.032", or "< 0.001"."""
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
 def names(rows: Sequence[Row], paths: Sequence[str]) -> str:
     """Settings as a list in a sentence, the first few by name."""
     points = [row.scored.point for row in rows]
@@ -50,15 +55,16 @@ def seeds(report: Report) -> str:
     """What the number of seeds allows."""
     repeats = report.sweep.repeats
     if repeats == 1:
-        return "this is one seed, and another seed may order them differently"
+        return f"this is one seed, and another seed may {'order them' if len(report.finished) > 1 else 'read'} differently"
     little = ", too few to say much about how far seeds differ" if repeats == 2 else ""
     return f"all values are means over {repeats} seeds{little}"
 
 
 def _first(report: Report) -> str:
     if len(report.finished) == 1:
-        row = report.finished[0]
-        return f"Only one setting is finished, so there is nothing to compare {_name(report, row)} with."
+        if len(report.rows) == 1:
+            return f"One setting was asked for, {_name(report, report.finished[0])}, so nothing is compared."
+        return f"Only one setting is finished, so there is nothing to compare {_name(report, report.finished[0])} with."
     if report.marked is None:
         best = report.finished[0]
         return (f"{_name(report, best)} has the best {report.sweep.objective}, by which it was chosen: {best.value:.4g}; "
@@ -78,7 +84,8 @@ def _ranked(report: Report) -> str:
     if not rest:
         return f"A tie: the {len(top)} settings {ranked}."
     others = "the other one reads" if rest == 1 else f"the other {rest} read"
-    return f"A tie: {names(top, report.paths)} {ranked}; {others} fewer, by more than chance."
+    return (f"A tie: {names(top, report.paths)} {ranked}; {others} fewer than {_name(report, top[0])}, by more than "
+            "chance.")  # fmt: skip
 
 
 def _listed(report: Report) -> str:
@@ -100,7 +107,7 @@ def _second(report: Report) -> str:
     low, high = best.intervals[f"{part}/accuracy"]
     share = percent(best.scored.mean(f"{part}/accuracy"), count)
     within = f"95 % interval {percent(low, count).removesuffix(' %')} to {percent(high, count)}"
-    parts = [seeds(report)] if len(report.finished) > 1 else []
+    parts = [seeds(report)]
     if report.unchecked:
         start = "How it reads images that did not choose it is not known, since no others were scored"
     elif len(report.finished) == 1 or report.sweep.objective:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from digitexp.evaluation import compare, counts
 from digitexp.evaluation.compare import Interval
 from digitexp.evaluation.counts import Count
+from digitexp.reports.answer import p_text
 from digitexp.reports.claims import DIRECTED, Claim, Comparison, Number, Reported
 from digitexp.settings import Rule
 
@@ -24,8 +25,9 @@ _LEAST_LOSS = {
 class Judged:
     """A comparison by its counts: `a` minus `b`, its interval (95 %; 90 % where equality is claimed), and p-values.
 
-    `p` is Fisher's, `adjusted` Holm's over all directed comparisons; NaN where equality is claimed. `needed` is the number
-    of images for each setting that would find the difference as it was reported, or show equality, with 80 % power.
+    `p` is Fisher's (binomial where `b` is a number), `adjusted` Holm's over all directed comparisons; NaN where equality is
+    claimed. `needed` is the number of images for each setting that would find the difference as it was reported, or show
+    equality, with 80 % power.
     """
 
     claim: Claim
@@ -82,7 +84,8 @@ def audit(reported: Reported, rule: Rule) -> Audit:
         if (ends := _ends(reported, claim, comparison))
     ]
     directed = [pair for pair in pairs if pair[1].relation in DIRECTED]
-    found = [counts.fisher(_count(a), _count(b)) for _, _, a, b in directed if not isinstance(b, float)]
+    found = [counts.binomial(_count(a), b) if isinstance(b, float) else counts.fisher(_count(a), _count(b))
+             for _, _, a, b in directed]  # fmt: skip
     adjusted = dict(zip(map(_key, directed), zip(found, compare.holm(found), strict=True), strict=True))
     judged = [_judge(*pair, adjusted.get(_key(pair)), rule) for pair in pairs]
     opinions = [_opinion(reported, claim, [one for one in judged if one.claim == claim], rule) for claim in reported.claims]
@@ -109,27 +112,28 @@ def _judge(
     claim: Claim, comparison: Comparison, a: Number, b: Number | float, p: tuple[float, float] | None, rule: Rule
 ) -> Judged:
     first = _count(a)
-    margin = rule.margin.get(claim.metric, math.nan)
+    share = b if isinstance(b, float) else _count(b).share
+    apart = first.share - share
     if p is None:
-        level = 1 - 2 * rule.alpha
-        if isinstance(b, float):
-            low, high = compare.wilson(*first, level)
-            apart, interval, share = first.share - b, Interval(low - b, high - b), b
-            needed = math.ceil(counts.needed_for_equality(share, margin, rule.alpha) / 2)  # one of the two is no sample
-        else:
-            second = _count(b)
-            apart, interval = first.share - second.share, counts.difference(first, second, level)
-            needed = counts.needed_for_equality((first.share + second.share) / 2, margin, rule.alpha)
+        margin = rule.margin.get(claim.metric, math.nan)
+        interval = _interval(first, b, 1 - 2 * rule.alpha)
+        needed = counts.needed_for_equality(share if isinstance(b, float) else (first.share + share) / 2, margin, rule.alpha)
+        needed = math.ceil(needed / 2) if isinstance(b, float) else needed  # one of the two is no sample
         verdict = STANDS if -margin < interval.low and interval.high < margin else NOT
         verdict = OPPOSED if interval.low > margin or interval.high < -margin else verdict
         return Judged(claim, comparison, a, b, apart, interval, math.nan, math.nan, needed, verdict)
-    assert isinstance(b, Number)
-    second = _count(b)
-    apart = first.share - second.share
     claimed = apart > 0 if comparison.relation == ">" else apart < 0
     verdict = NOT if p[1] >= rule.alpha else STANDS if claimed else OPPOSED
-    needed_each = counts.needed(first.share, second.share, rule.alpha)
-    return Judged(claim, comparison, a, b, apart, counts.difference(first, second), *p, needed_each, verdict)
+    needed_each = counts.needed(first.share, share, rule.alpha)
+    return Judged(claim, comparison, a, b, apart, _interval(first, b), *p, needed_each, verdict)
+
+
+def _interval(first: Count, b: Number | float, confidence: float = 0.95) -> Interval:
+    """That of a count minus another, or minus a number that is no sample."""
+    if not isinstance(b, float):
+        return counts.difference(first, _count(b), confidence)
+    low, high = compare.wilson(*first, confidence)
+    return Interval(low - b, high - b)
 
 
 def _opinion(reported: Reported, claim: Claim, judged: Sequence[Judged], rule: Rule) -> Opinion:
@@ -162,12 +166,8 @@ def _uncorrelated(reported: Reported, claim: Claim, rule: Rule) -> Opinion:
         r, (low, high), p = counts.correlation(first, second, 1 - rule.alpha / len(pairs))
         within, apart = -rule.correlation < low and high < rule.correlation, p < rule.alpha / len(pairs)
         verdicts.add(NOTHING if math.isnan(r) else STANDS if within else OPPOSED if apart else NOT)
-        whys.append(f"{kind}: rank correlation {r:.2f} ({low:.2f} to {high:.2f}; p {_shown(p)}) over {len(values)} networks")
+        whys.append(f"{kind}: rank correlation {r:.2f} ({low:.2f} to {high:.2f}; p {p_text(p)}) over {len(values)} networks")
     return Opinion(claim, NOTHING if not verdicts else verdicts.pop() if len(verdicts) == 1 else NOT, [], "; ".join(whys))
-
-
-def _shown(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def _count(number: Number | float) -> Count:

@@ -9,6 +9,7 @@ from typing import Any
 from digitexp import figures
 from digitexp.figures import effects
 from digitexp.reports import audit as audits
+from digitexp.reports.answer import p_text
 from digitexp.reports.audit import Audit, Judged, Opinion
 from digitexp.reports.claims import Number, point_text
 from digitexp.reports.rendering import PAGE, TEXT, inline, render
@@ -89,11 +90,6 @@ def _shown(one: Judged) -> dict[str, Any]:
         "needed": f"{one.needed:,}" if one.needed else "",
         "verdict": one.verdict,
     }
-
-
-def p_text(p: float) -> str:
-    """A p-value as it is printed."""
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def _name(one: Judged) -> str:

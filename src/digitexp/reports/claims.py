@@ -191,4 +191,8 @@ def _number(place: Path, row: Mapping[str, str], line: int) -> Number:
 def _claim(place: Path, row: Mapping[str, str], line: int) -> Claim:
     if row["relation"] not in _RELATIONS:
         raise DataError(f"{place / CLAIMS}, line {line}: relation {row['relation']}: allowed are {', '.join(_RELATIONS)}.")
+    ends = len(_points(row["right"]))
+    if row["relation"] == "between" and _points(row["left"]) and ends != 2:
+        raise DataError(f"{place / CLAIMS}, line {line}: right {row['right']}: found {ends} settings to lie between; "
+                        "allowed are two, path=[LOW,HIGH].")  # fmt: skip
     return Claim(place.name, *(row[column] for column in _CLAIM))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def content(report: Report, evidence: Evidence) -> dict[str, Any]:
     best = report.by_evidence[0] if report.finished else None
     part = report.marked or report.evidence
     same = [one for one in evidence.beside if one.verdict in HELD]
-    others = report.by_evidence[1 : SHOWN + 1]
+    others, level = report.by_evidence[1 : SHOWN + 1], ties.level(report.top)
     fixed = {
         None: "the runs do not say by which rule they were to be judged",
         True: "the runs were made under this very rule",
@@ -65,8 +66,9 @@ def content(report: Report, evidence: Evidence) -> dict[str, Any]:
         "alpha": f"{100 * evidence.alpha:g}",
         "level": f"{100 * (1 - 2 * evidence.alpha):g}",
         "apart": "" if same or not evidence.beside else _why_apart(evidence),
-        "against": [_against(report, ties.against(best, row, part)) for row in others] if best else [],
+        "against": [_against(report, ties.against(best, row, part, level)) for row in others] if best else [],
         "against_part": part,
+        "against_more": f"The first {SHOWN} of {len(report.finished) - 1}." if len(report.finished) > SHOWN + 1 else "",
         "first": name(best.scored.point, report.paths) if best and len(report.paths) == 1 else "The best",
         "several": report.sweep.repeats > 1,
         "optimism": optimism(report),
@@ -86,14 +88,19 @@ def optimism(report: Report) -> str:
     """How much higher the best epoch of each run stands than its last, by val: what choosing an epoch would flatter."""
     runs = [run for row in report.finished for run in report.runs(row)]
     curves = [run.curves["val/accuracy"] for run in runs if run.curves.get("val/accuracy")]
+    if any(run.settings.get("training.early_stopping.patience") for run in runs):
+        return ""  # the network is that of its best epoch
     if not curves or max(map(len, curves)) < 3:
         return ""
     gains = [max(curve) - curve[-1] for curve in curves]
     epochs = [int(np.argmax(curve)) + 1 for curve in curves]
+    lengths = set(map(len, curves))
+    where = f"the best epoch is {np.median(epochs):.0f} of {max(lengths)} at the median"
+    if len(lengths) > 1:
+        where = f"the last epoch is the best in {sum(gain == 0 for gain in gains)} of them"
     return (f"At its best epoch a run stands {np.mean(gains):.4f} higher on val than after its last (mean of {len(gains)} "
-            f"runs, at most {max(gains):.4f}; the best epoch is {np.median(epochs):.0f} of {max(map(len, curves))} at the "
-            "median): so much would be gained, or flattered, by choosing the epoch. test is read once, after the last "
-            "epoch, so val has to show it.")  # fmt: skip
+            f"runs, at most {max(gains):.4f}; {where}): so much would be gained, or flattered, by choosing the epoch. test "
+            "is read once, after the last epoch, so val has to show it.")  # fmt: skip
 
 
 def table(report: Report, evidence: Evidence) -> str:
@@ -199,7 +206,7 @@ def _against(report: Report, one: Against) -> dict[str, str]:
     share, (low, high) = one.better or (0, (0, 0))
     wins = (f"{share:.2f}", f"{low:.2f} to {high:.2f}") if one.better else ("", "")
     more = [ties.rounded(number) if number is not None else "" for number in one.further]
-    apart = one.interval.low > 0
+    apart = report.differs.get(one.row.scored.trial, 1) < compare.ALPHA
     return {"setting": short(one.row.scored.point, report.paths), "difference": f"{one.apart:+.4f}",
             "interval": f"{one.interval.low:+.4f} to {one.interval.high:+.4f}", "wins": wins[0], "wins_interval": wins[1],
             "seeds": "" if apart else more[0], "images": "" if apart else more[1]}  # fmt: skip
@@ -211,13 +218,14 @@ def captions(report: Report) -> dict[str, str]:
     known = importance_of(report)
     explained = f"; the forest explains {100 * known.explained:.0f} % of trials that it did not see" if known else ""
     return {
-        "reported.png": "Reported (one run; Wilson) and ours (all seeds; 95 % intervals). The drawings are others, so on "
-                        "them only directions can be compared.",
+        "reported.png": "Reported (one run; Wilson) and ours (all seeds; 95 % intervals), of other images and epochs where "
+                        "the page says so. The drawings are others, so on them only directions can be compared.",
         "running.png": "drawn/accuracy over the first drawings, as seed 003 drew it: the mean of the seeds with the 95 % "
                        "interval of these seeds and so many drawings.",
         "importance.png": "How much of the variance between the trials is lost when a setting is shuffled (random forests, "
                           f"trials drawn anew; the middle 95 %){explained}. Blue: surely more than nothing.",
-        "parallel.png": "Every trial as a line across its settings; the darker, the better.",
+        "parallel.png": "Every trial as a line across its settings, past those that it does not have; the darker, the "
+                        "better.",
         "confusion-change.png": f"{first} minus {reference}, counts of the {report.evidence} images, all seeds: orange "
                                 "where it errs more, violet where less.",
     }  # fmt: skip
@@ -260,12 +268,18 @@ def importance_of(report: Report) -> Importance | None:
     """What decides the measure that ranks, else the accuracy on the evidence; None of a list or too few trials."""
     if len(report.paths) < 2:
         return None
-    return importance([row.scored.point for row in report.finished], _measure(report)[1])
+    return importance([row.scored.point for row in _measured(report)], _measure(report)[1])
 
 
 def _measure(report: Report) -> tuple[str, list[float]]:
     metric = report.sweep.objective or f"{report.evidence}/accuracy"
-    return metric, [row.scored.mean(metric) for row in report.finished]
+    return metric, [row.scored.mean(metric) for row in _measured(report)]
+
+
+def _measured(report: Report) -> list[Row]:
+    """The settings whose measure is a number; that of a loss need not be."""
+    metric = report.sweep.objective or f"{report.evidence}/accuracy"
+    return [row for row in report.finished if math.isfinite(row.scored.mean(metric))]
 
 
 def _importance(report: Report, mark: str) -> Any:
@@ -276,10 +290,10 @@ def _importance(report: Report, mark: str) -> Any:
 
 
 def _parallel(report: Report, mark: str) -> Any:
-    if len(report.paths) < 2 or len(report.finished) < PARALLEL:
+    if len(report.paths) < 2 or len(_measured(report)) < PARALLEL:
         return None
     metric, values = _measure(report)
-    columns = [[row.scored.point.get(path) for row in report.finished] for path in report.paths]
+    columns = [[row.scored.point.get(path) for row in _measured(report)] for path in report.paths]
     better = [-value for value in values] if ranking.direction(metric) == "min" else values
     return effects.parallel_figure(report.paths, columns, values, better, metric, f"Every trial{mark}")
 

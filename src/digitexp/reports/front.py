@@ -53,7 +53,8 @@ def table(folder: Path, rule: Rule, beside: Path) -> str:
     shown = [(place, row) for place, row in found if row["verdict"] != verdicts.UNTESTABLE]
     lines = ["| claim | reported | by its counts | ours | verdict |", "|---|---|---|---|---|"]
     for place, row in shown:
-        lines.append(_line(row, counted.get(row["claim"], ""), os.path.relpath(place / "README.md", beside)))
+        page = os.path.relpath(place / "README.md", beside) if (place / RUNS).exists() else ""
+        lines.append(_line(row, counted.get(row["claim"], ""), page))
     audit = os.path.relpath(folder / "audit" / "README.md", beside)
     level, late = f"{100 * (1 - 2 * rule.alpha):g}", sum(row.get("rule_fixed_before") != "yes" for _, row in shown)
     text = (f"Ours: the measure on the left and the right side of a claim, and the difference with its {level} % interval "
@@ -94,12 +95,13 @@ def _of_all(folder: Path, rule: Rule) -> list[Line]:
     known = [place for place in _places(folder) if "reported" in place.relative_to(folder).parts]
     asked = claims.of_all(folder)
     gathered = [report.gather(portable.read(place / RUNS)) for place in known] if asked else []
+    rules = {run.facts.get("rule", "") for one in gathered for run in one.sweep.runs}
     found: list[Line] = []
     for claim in asked:
         one = verdicts.correlated(gathered, claim, rule)
         row = {"claim": claim.id, "text": str(claim), "metric": claim.metric, "wording": claim.wording, "reported": "",
                "ours": "", "difference": "", "verdict": one.verdict, "why": one.why, "seeds": "", "epochs": one.epochs[0],
-               "epochs_reported": ""}  # fmt: skip
+               "epochs_reported": "", "rule_fixed_before": "yes" if rules == {rule.digest} else "no"}  # fmt: skip
         found.append((folder / "reported", row))
     return found
 
@@ -124,14 +126,17 @@ def _verdicts(folder: Path, place: Path, rule: Rule) -> list[dict[str, str]]:
 def _line(row: Mapping[str, str], counted: str, page: str) -> str:
     ours = row["ours"]
     if row["difference"]:
-        ours += f"<br>{float(row['difference']):+.3f} ({float(row['low']):+.3f} to {float(row['high']):+.3f})"
+        fine = ".4f" if row["metric"].endswith("/auc") else ".3f"
+        apart, low, high = (f"{float(row[name]):+{fine}}" for name in ("difference", "low", "high"))
+        ours += f"<br>{apart} ({low} to {high})"
     about = [f"{row['seeds']} seeds"] if row["seeds"] else []
     if row["epochs_reported"] not in ("", row["epochs"]):
         about.append(f"{row['epochs']} epochs, not {row['epochs_reported']}")
     about += [verdicts.GEOMETRY[row["geometry"]]] if row.get("geometry") in verdicts.GEOMETRY else []
     about += [row["why"]] if ours else []
     measure = MEASURES.get(row["metric"], "")
-    claim = f"\"{markdown(row['wording'])}\"<br>{markdown(row['text'])}{', ' if measure else ''}{measure}"
-    verdict = f"[{row['verdict']}]({page})<br>{markdown('; '.join(filter(None, about)))}"
+    claim = f"{markdown(row['wording'])}<br>{markdown(row['text'])}{', ' if measure else ''}{measure}"
+    linked = f"[{row['verdict']}]({page})" if page else row["verdict"]
+    verdict = f"{linked}<br>{markdown('; '.join(filter(None, about)))}"
     cells = [claim, row["reported"], counted, ours or markdown(row["why"]), verdict]
     return f"| {' | '.join(re.sub(chr(10), ' ', cell) for cell in cells)} |"

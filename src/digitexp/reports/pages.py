@@ -11,7 +11,7 @@ import numpy as np
 from digitexp.evaluation import compare, scores
 from digitexp.evaluation.scores import by_row
 from digitexp.reports import findings, pictures, ranking
-from digitexp.reports.answer import answer, images
+from digitexp.reports.answer import answer, images, p_text
 from digitexp.reports.provenance import RUNS, best_file, commands, cost, data, varies
 from digitexp.reports.ranking import Row
 from digitexp.reports.rendering import PAGE, TEXT, inline, render
@@ -80,6 +80,7 @@ def content(report: Report, folder: Path) -> dict[str, Any]:
         "pairs": _pairs(report, best),
         "digits": _digits(report, best),
         "areas": _areas(report),
+        "areas_of": _first_of(pictures.CURVES, report),
         "classes": report.classes,
         "best": name(best.scored.point, report.paths) if best else "",
         "evidence": images(report, report.evidence),
@@ -112,20 +113,24 @@ def _warnings(report: Report) -> list[str]:
     said = []
     if report.leakage:
         where = "" if len(report.leaking) == len(report.rows) else f" with {_names_leaking(report)}"
-        said.append(f"LEAKAGE WAS PERMITTED{where} (data.allow_leakage=true): images that are scored may have been trained "
+        setting = "" if "data.allow_leakage" in where else " (data.allow_leakage=true)"
+        said.append(f"LEAKAGE WAS PERMITTED{where}{setting}: images that are scored may have been trained "
                     "on, so no accuracy there is evidence of how new images are read; what the rest of a set gives, the "
                     f"images that were not trained on, is shown as NAME{CLEAN}.")  # fmt: skip
     if report.sweep.status not in ("FINISHED", "FAILED"):
         said.append(f"This sweep is not finished (it is {report.sweep.status}): what follows is what its finished runs say.")
     if report.sweep.note:
         said.append(report.sweep.note)
+    if "search.space=" in report.sweep.command:
+        said.append("search.space was typed, so the values need not be those of the question.")
     if not any(run.read for run in report.sweep.runs):
         how = ("image by image with hits.npz" if any(run.hits for run in report.sweep.runs)
                else "by their accuracies, as if each had read other images, which tells fewer apart")  # fmt: skip
         said.append(f"This report was written from runs.csv: the settings are compared {how}; curves and confusions are "
                     "not known.")  # fmt: skip
     elif not report.paired:
-        said.append("The settings were not scored on the same images, so they are compared by their accuracies alone.")
+        said.append("The settings were not all scored on the same images, so p compares accuracies alone; two by two, those "
+                    "that were are compared image by image.")  # fmt: skip
     return said
 
 
@@ -160,7 +165,7 @@ def _row(report: Report, row: Row) -> dict[str, Any]:
         "failure": scored.failure,
         "extra": f"{row.value:.4g}",
         "cells": cells,
-        "p": "" if p is None or row is report.by_evidence[0] else f"{p:.3f}" if p >= 0.001 else "< 0.001",
+        "p": "" if p is None or row is report.by_evidence[0] else p_text(p),
         "seconds": "" if scored.failure else f"{scored.mean('seconds'):.1f} s",
         "tflop": "" if math.isnan(scored.mean("tflop")) else f"{scored.mean('tflop'):.3g}",
     }
@@ -199,12 +204,12 @@ def _notes(report: Report) -> list[str]:
 def _captions(report: Report) -> dict[str, str]:
     metric = report.sweep.objective or f"{report.evidence}/accuracy"
     chosen = " (chosen on)" if report.sweep.objective else ""
-    most = f" The first {pictures.RANKED} of {len(report.finished)}." if len(report.finished) > pictures.RANKED else ""
     seeds = "The mean of the seeds, in a band from the lowest to the highest." if report.sweep.repeats > 1 else "One seed."
     path = pictures.numeric(report)
     ends = "best" if report.sweep.objective else "highest", "worst" if report.sweep.objective else "lowest"
     return {
-        "ranking.png": f"{metric}{chosen} with 95 % intervals; blue cannot be told from the best.{most}",
+        "ranking.png": f"{metric}{chosen} with 95 % intervals; blue cannot be told from the best; an arrow points beyond "
+                       f"the edge.{_first_of(pictures.RANKED, report)}",
         "values.png": f"Accuracy against {path}, with 95 % intervals.",
         "accuracy.png": f"Accuracy after each epoch; the axis is stretched where few errors are left. {seeds}",
         "loss.png": f"Loss after each epoch. {seeds}",
@@ -214,6 +219,10 @@ def _captions(report: Report) -> dict[str, str]:
         "roc-best.png": f"The {ends[0]}, digit by digit.",
         "roc-worst.png": f"The {ends[1]}, digit by digit.",
     }
+
+
+def _first_of(most: int, report: Report) -> str:
+    return f" The first {most} of {len(report.finished)}." if len(report.finished) > most else ""
 
 
 def _pairs(report: Report, best: Row | None) -> list[str]:

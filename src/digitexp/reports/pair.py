@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from digitexp import figures
 from digitexp.evaluation import compare
 from digitexp.evaluation.compare import Interval
+from digitexp.reports.answer import p_text
 from digitexp.reports.rendering import PAGE, TEXT, inline, render
 from digitexp.reports.report import SETS, value
 from digitexp.tracking.records import RunRecord
@@ -80,9 +81,8 @@ def _sentence(part: Part) -> str:
     _, only_a, only_b, neither = part.counts
     n = sum(part.counts)
     told = f"a reads {'more' if part.apart > 0 else 'fewer'}" if part.p < compare.ALPHA else "they cannot be told apart"
-    p = f"{part.p:.3f}" if part.p >= 0.001 else "< 0.001"
     return (f"Of {n:,} {part.name} images a alone reads {only_a:,}, b alone {only_b:,}, neither {neither:,}: {told} "
-            f"(McNemar, p {p}).")  # fmt: skip
+            f"(McNemar, p {p_text(part.p)}).")  # fmt: skip
 
 
 def _shown(part: Part) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _shown(part: Part) -> dict[str, Any]:
     return {"name": part.name, "both": f"{both:,}", "only_a": f"{only_a:,}", "only_b": f"{only_b:,}",
             "neither": f"{neither:,}", "apart": f"{part.apart:+.4f}",
             "interval": f"{part.interval.low:+.4f} to {part.interval.high:+.4f}",
-            "p": f"{part.p:.3f}" if part.p >= 0.001 else "< 0.001"}  # fmt: skip
+            "p": p_text(part.p)}  # fmt: skip
 
 
 def _name(run: RunRecord) -> str:

@@ -134,7 +134,9 @@ def _values(report: Report, mark: str) -> dict[str, Figure]:
             found = {row.scored.point[path]: row for row in rows}
             lines[f"chosen on: {part}" if chosen else part] = _line([found.get(one) for one in values], part)
     else:
-        for label_of in list(dict.fromkeys(name_of(row.scored.point, others) for row in rows))[:CURVES]:
+        labels = list(dict.fromkeys(name_of(row.scored.point, others) for row in rows))
+        mark = f", the first {CURVES} of {len(labels)}{mark}" if len(labels) > CURVES else mark
+        for label_of in labels[:CURVES]:
             found = {row.scored.point[path]: row for row in rows if name_of(row.scored.point, others) == label_of}
             lines[label_of] = _line([found.get(one) for one in values], report.evidence)
     metric = "accuracy" if not others else f"{report.evidence}/accuracy"

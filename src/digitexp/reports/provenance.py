@@ -64,7 +64,8 @@ def commands(report: Report, folder: Path) -> list[tuple[str, str]]:
         lines.append(("the sweep; what is finished is not trained again", shlex.join(["python", "-m", "digitexp", *words])))
     lines.append(("this report, from the store", f"python -m digitexp report {asked}"))
     runs = shlex.quote(f"report.runs={folder / RUNS}")
-    lines.append(("this report without the store, less curves and confusions", f"python -m digitexp report {asked} {runs}"))
+    lines.append(("this report without the store, in the place of this one; curves and confusions are lost",
+                  f"python -m digitexp report {asked} {runs}"))  # fmt: skip
     if sweep.objective and report.finished:
         lines.append(("the best setting alone", _train_best(report, folder)))
     return lines

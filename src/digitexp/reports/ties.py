@@ -66,5 +66,9 @@ def of_group(rows: Sequence[Row], names: Sequence[str], part: str) -> str:
     """What would tell the best of a tie from the next, all pairs of them tested; nothing where there is no tie."""
     if len(rows) < 2:
         return ""
-    alpha = compare.ALPHA / math.comb(len(rows), 2)
-    return sentence(names[0], names[1], against(rows[0], rows[1], part, alpha), part)
+    return sentence(names[0], names[1], against(rows[0], rows[1], part, level(rows)), part)
+
+
+def level(rows: Sequence[Row]) -> float:
+    """The level of a test of two of a tie, when all pairs of them are tested."""
+    return compare.ALPHA / max(math.comb(len(rows), 2), 1)
