@@ -3,6 +3,9 @@
     python -m digitexp 'extensions=[docs/own_loss.py]' loss=seed003_mean_absolute_error
     python -m digitexp 'extensions=[docs/own_loss.py]' search.name=own_loss \
         'search.space={loss:[categorical_crossentropy,seed003_mean_absolute_error]}'
+
+What a run is, for resume, is the text of this function: what decides stands inside it. A change to something that it
+calls, or to a constant outside, is not noticed; give it another name then.
 """
 
 import digitexp

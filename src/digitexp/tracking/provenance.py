@@ -29,7 +29,9 @@ def tags() -> dict[str, str]:
 
 @cache
 def _versions() -> dict[str, str]:
-    packages = ("digitexp", "keras", "tensorflow", "keras-tuner", "mlflow", "numpy")
+    packages = (
+        "digitexp", "keras", "tensorflow", "keras-tuner", "mlflow", "numpy", "scikit-learn", "opencv-python-headless",
+    )  # fmt: skip
     return {f"{TAG}version.{package}": version(package) for package in packages}
 
 
