@@ -164,7 +164,7 @@ def parallel_figure(
     axes.axvline(len(paths), color=PALE, zorder=0)
     for at, value in ((0, low), (1, high)):
         axes.text(len(paths), at, f" {value:.4f}", size=8, va="center")
-    letters = max(6, 96 // len(across))
+    letters = max(6, 72 // len(across))
     axes.set_xticks(across, [_stacked(name, letters) for name in (*paths, metric)], size=8.5)
     axes.set(yticks=[], xlim=(-0.15, len(paths) + 0.45), ylim=(-0.06, 1.06))
     axes.tick_params(axis="x", length=0)
