@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -143,6 +144,52 @@ def test_any_order_of_calls_leaves_what_a_dictionary_would(tmp_path_factory, cal
         assert {one.id: (one.strokes[0][0][0], one.label) for one in store.drawings()} == kept
 
 
+def test_a_copy_is_a_store_and_goes_its_own_way(store, tmp_path):
+    fill(store)
+    store.copy_to(tmp_path / "frozen" / "copy.db")
+    store.begin("cid", "train")
+    with DrawingStore(tmp_path / "frozen" / "copy.db", create=False) as copy:
+        assert (len(copy.drawings()), len(copy.sittings()), len(store.sittings())) == (10, 2, 3)
+        assert copy.rasters() == store.rasters()
+    (tmp_path / "a file").touch()
+    with pytest.raises(DataError, match=r"a file/copy\.db: the store of drawings cannot be copied here"):
+        store.copy_to(tmp_path / "a file" / "copy.db")
+
+
+def test_a_full_disk_is_said_and_what_was_there_stays(store):
+    fill(store)
+    sitting = store.sittings()[0]
+    store._database.execute(f"PRAGMA max_page_count = {store._database.execute('PRAGMA page_count').fetchone()[0]}")
+    noise = np.random.default_rng(1).integers(0, 256, (280, 280), np.uint8)
+    with pytest.raises(DataError, match=r"drawings\.db: cannot be read or written: database or disk is full"):
+        store.put(sitting, "large", [], noise)
+    store._database.execute("PRAGMA max_page_count = 1000000")
+    store.put(sitting, "large", [], noise)
+    assert len(store.drawings()) == 11
+
+
+def test_damage_is_said_where_it_is_met(store, tmp_path):
+    fill(store, to_train=40)
+    store.copy_to(tmp_path / "damaged.db")
+    content = bytearray((tmp_path / "damaged.db").read_bytes())
+    content[8192:] = b"\x99" * (len(content) - 8192)  # all but the first pages
+    (tmp_path / "damaged.db").write_bytes(content)
+    said = r"damaged\.db: cannot be read or written: database disk image is malformed"
+    with DrawingStore(tmp_path / "damaged.db") as damaged, pytest.raises(DataError, match=said):
+        damaged.drawings()
+
+
+@pytest.mark.parametrize("version", [0, 1, 7])
+def test_another_programs_file_is_refused_and_left_as_it_is(tmp_path, version):
+    file = tmp_path / "foreign.db"
+    with closing(sqlite3.connect(file)) as foreign:
+        foreign.executescript(f"CREATE TABLE birds (name TEXT); PRAGMA user_version = {version}")
+    before = file.read_bytes()
+    with pytest.raises(DataError, match=r"foreign\.db: found another program's database"):
+        DrawingStore(file)
+    assert (file.read_bytes(), list(tmp_path.iterdir())) == (before, [file])
+
+
 def drawn(store, **changes):
     return replace(compose(["data.drawn.source=store", f"data.drawn.store={store.file}"]).data.drawn, **changes)
 
@@ -219,11 +266,6 @@ def test_what_it_refuses(tmp_path, store):
     (tmp_path / "text.db").write_text("hello " * 200)
     with pytest.raises(DataError, match=r"text\.db: cannot be opened as a store of drawings: file is not a database"):
         DrawingStore(tmp_path / "text.db")
-    with sqlite3.connect(tmp_path / "foreign.db") as foreign:
-        foreign.execute("CREATE TABLE birds (name TEXT)")
-    foreign.close()
-    with pytest.raises(DataError, match=r"foreign\.db: found another program's database"):
-        DrawingStore(tmp_path / "foreign.db")
     with sqlite3.connect(tmp_path / "newer.db") as newer:
         newer.execute("PRAGMA user_version = 7")
     newer.close()

@@ -1,18 +1,26 @@
 """What a round of retraining says, what command it is, and what it warns of; the browser test runs one for real."""
 
+import shlex
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 from desks import DRAWN, network, seat
 
 from digitexp import compose
 from digitexp.config import flatten
+from digitexp.data import drawings
 from digitexp.data.sources import CLASSES
 from digitexp.errors import ConfigError, DataError
 from digitexp.evaluation import compare
 from digitexp.planning import plan
+from digitexp.recognise import retraining as rounds
 from digitexp.recognise.network import load
 from digitexp.recognise.retraining import Retraining, compared
 from digitexp.recognise.sitting import Desk
+from digitexp.tracking import registry
 
 
 def hits(right, n=200):
@@ -50,7 +58,7 @@ def retraining(desk, tmp_path):
 
 
 def test_a_network_from_a_file_is_trained_as_it_is_configured(retraining):
-    words = retraining.words(only_misread=False)
+    words = retraining.words(False, retraining.desk.store.file)
     config = compose.compose(words)
     assert (config.model.kind, config.training.epochs, config.search.name) == ("cnn", 7, "retrained")
     assert (config.data.manual_labels, config.data.drawn.holdout, config.data.drawn.recognised_by) == (5, 0, None)
@@ -58,7 +66,7 @@ def test_a_network_from_a_file_is_trained_as_it_is_configured(retraining):
     assert plan(config).runs == 1
     missed = retraining.desk.store.recognisers()["models:/digitexp/1"][1]
     assert 0 < missed <= 5
-    assert compose.compose(retraining.words(only_misread=True)).data.manual_labels == missed
+    assert compose.compose(retraining.words(True, retraining.desk.store.file)).data.manual_labels == missed
     assert retraining.warnings == []
 
 
@@ -70,13 +78,13 @@ def test_a_registered_network_is_trained_as_it_was(desk, uri):
         mine.draw(where, f"n{number}", [[[100 + 10 * number, 60, 0], [140, 220, 9]]], 280)
         mine.label(where, f"n{number}", "7")
     retraining = Retraining(mine, compose.compose([f"tracking.uri={uri}", "training.epochs=50"]))
-    config = compose.compose(retraining.words(only_misread=False))
+    config = compose.compose(retraining.words(False, retraining.desk.store.file))
     assert (config.training.epochs, config.data.limit, config.tracking.uri) == (3, 300, uri)
     assert (config.data.manual_labels, config.data.drawn.holdout) == (2, 1)
     other = network("models:/other/1")
     Desk(desk.store, [other], CLASSES, DRAWN).draw(sitting, "other", [[[100, 60, 0]]], 280)
     desk.label(sitting, "other", "7")
-    retraining.words(only_misread=False)
+    retraining.words(False, retraining.desk.store.file)
     (warning,) = retraining.warnings
     assert "recognised by another network (models:/other/1): what models:/digitexp.single/1 itself misread helps" in warning
 
@@ -85,7 +93,7 @@ def test_letters_are_trained_as_classes(retraining):
     desk = retraining.desk
     desk.classes = (*CLASSES, "a", "it's")
     desk.label(desk.store.sittings()[0], "n0", "it's")
-    config = compose.compose(retraining.words(only_misread=False))
+    config = compose.compose(retraining.words(False, retraining.desk.store.file))
     assert config.data.classes == [*CLASSES, "a", "it's"]
     assert plan(config).config.data.manual_labels == 5
 
@@ -100,10 +108,79 @@ def test_what_it_refuses(desk, tmp_path):
     desk.label(scored, "one", "1")
     with pytest.raises(DataError, match="retraining: found no drawing to train on"):
         retraining.start(only_misread=False)
+    assert list((tmp_path / "retraining").iterdir()) == []
     with pytest.raises(ConfigError, match="there is no retrained network yet"):
         retraining.promote()
     retraining.stop()  # nothing runs
     assert retraining.phase == "idle"
+
+
+ENDS_AT_THE_SECOND = """
+import signal, sys, time
+asked = []
+def interrupt(number, frame):
+    asked.append(number)
+    if len(asked) == 2: sys.exit(130)
+signal.signal(signal.SIGINT, interrupt)
+print("ready", flush=True)
+while True: time.sleep(0.05)
+"""
+ENDS_NEVER = ENDS_AT_THE_SECOND.replace("== 2", "== 99")
+
+
+@pytest.fixture
+def child(retraining, monkeypatch):
+    """In the place of the command: a program of one's own, started by the retraining; it is given back once it runs."""
+    real = subprocess.Popen
+
+    def start(program):
+        monkeypatch.setattr(subprocess, "Popen", lambda words, **options: real([sys.executable, "-c", program], **options))
+        retraining.start(only_misread=False)
+        while "ready" not in retraining.lines and retraining.phase == "training":
+            time.sleep(0.02)
+        return retraining._process
+
+    yield start
+    if retraining._process:
+        retraining._process.kill()
+        retraining.join()
+
+
+@pytest.mark.parametrize("program", [ENDS_AT_THE_SECOND, ENDS_NEVER], ids=["at the second", "never"])
+def test_stop_ends_what_would_train_on(retraining, child, monkeypatch, program):
+    monkeypatch.setattr(rounds, "PATIENCE", (0.3, 0.3))
+    process = child(program)
+    with pytest.raises(ConfigError, match="one is running or is still ending"):
+        retraining.start(only_misread=False)
+    retraining.phase = "stopped"  # as it is while stop() waits
+    with pytest.raises(ConfigError, match="one is running or is still ending"):
+        retraining.start(only_misread=False)
+    retraining.stop()
+    retraining.join(10)
+    assert (process.wait(10), retraining.phase) == (130 if program == ENDS_AT_THE_SECOND else -15, "stopped")
+
+
+def test_who_goes_on_drawing_does_not_change_what_is_trained_on(retraining, child, tmp_path):
+    child(ENDS_NEVER)
+    desk = retraining.desk
+    desk.draw(desk.store.sittings()[0], "later", [[[100, 60, 0], [140, 220, 9]]], 280)
+    desk.label(desk.store.sittings()[0], "later", "7")
+    given = compose.compose(shlex.split(retraining.command)[3:]).data.drawn
+    assert [given.store] == list(map(str, (tmp_path / "retraining").glob("*.db")))
+    assert (drawings.count(given, CLASSES), len(desk.store.rasters())) == (5, 6)
+
+
+def test_whatever_goes_wrong_is_said(retraining, child, monkeypatch):
+    monkeypatch.setattr(retraining, "_compare", lambda drawn: {}["a bug"])
+    child("")
+    retraining.join(10)
+    assert (retraining.phase, retraining.message) == ("failed", "'a bug'")
+
+
+def test_the_network_that_was_compared_is_promoted_whatever_is_best_by_now(retraining, monkeypatch):
+    monkeypatch.setattr(registry, "promote", lambda store, address: (address, ""))
+    retraining.network = network("models:/digitexp.retrained/7")
+    assert retraining.promote() == "models:/digitexp.retrained/7"
 
 
 @pytest.mark.parametrize("value", [None, True, False, 3, 0.25, -1e-07, "plain", "it's", "a\\'b", "back\\slash", "a,b=c", "", "null", "é {x}", [1, "a'b"]])

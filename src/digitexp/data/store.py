@@ -106,6 +106,15 @@ class DrawingStore:
         """Close the file; what was written stays."""
         self._database.close()
 
+    def copy_to(self, file: Path) -> None:
+        """Write what the store holds now into a new file, which is a store as well. Raises DataError."""
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock, closing(sqlite3.connect(file)) as copy:
+                self._database.backup(copy)
+        except (sqlite3.Error, OSError) as error:
+            raise DataError(f"{file}: the store of drawings cannot be copied here: {error}.") from error
+
     def begin(self, writer: str, role: str, *, prompted: bool = False, blind: bool = False, id: str = "") -> Sitting:
         """A new sitting; with the id of one that exists, that one."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -243,33 +252,44 @@ class DrawingStore:
         return {model: (count, missed) for model, count, missed in rows}
 
     def _prepare(self) -> None:
-        with closing(self._database.execute("PRAGMA user_version")) as cursor:
-            (found,) = cursor.fetchone()
+        tables = self._tables()  # first of all: a file that is refused is not changed
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")  # a commit is on the disk before it is acknowledged
-        if found not in (0, VERSION):
-            raise DataError(f"data.drawn.store={self.file}: found tables of version {found}, allowed is {VERSION}; "
-                            "it was written by another digitexp.")  # fmt: skip
-        if found == 0:
+        if not tables:
             with self._transaction() as database:
-                if not database.execute("SELECT * FROM sqlite_schema").fetchall():  # another process may have been faster
+                if not self._tables():  # another process may have been faster
                     for statement in _TABLES.strip().split(";\n"):
                         database.execute(statement)
                     database.execute(f"PRAGMA user_version = {VERSION}")
-                elif not database.execute("SELECT * FROM sqlite_schema WHERE name = 'drawings'").fetchall():
-                    raise DataError(f"data.drawn.store={self.file}: found another program's database.")
+
+    def _tables(self) -> set[str]:
+        """The names of the tables of this store, none while it is new. Raises DataError for those of anything else."""
+        read = self._database.execute  # both in one statement, since another process may be writing them
+        rows = read("SELECT user_version, name FROM pragma_user_version LEFT JOIN sqlite_schema").fetchall()
+        version, names = rows[0][0], {name for _, name in rows if name}
+        if names and "drawings" not in names:
+            raise DataError(f"data.drawn.store={self.file}: found another program's database; name another file.")
+        if version not in (0, VERSION):
+            raise DataError(f"data.drawn.store={self.file}: found tables of version {version}, allowed is {VERSION}; "
+                            "it was written by another digitexp.")  # fmt: skip
+        return names
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of what is done in it, or nothing; a lock, since a connection has one transaction at a time."""
+        """All of what is done in it, or nothing; a lock, since a connection has one transaction at a time.
+
+        Raises DataError for a disk that is full and a file that is damaged.
+        """
         with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
             try:
+                self._database.execute("BEGIN IMMEDIATE")
                 yield self._database
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
+                self._database.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise DataError(f"data.drawn.store={self.file}: cannot be read or written: {error}.") from error
+            finally:
+                if self._database.in_transaction:  # SQLite itself takes back what a full disk cut short
+                    self._database.execute("ROLLBACK")
 
 
 def decode(png: bytes) -> NDArray[np.uint8]:

@@ -10,9 +10,12 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -27,11 +30,12 @@ from digitexp.recognise.sitting import Desk
 from digitexp.recognise.standing import Share
 from digitexp.settings import Config, Drawn
 from digitexp.tracking import reader, registry
-from digitexp.tracking.store import Store, exists, open_store
+from digitexp.tracking.store import Store, exists, folder, open_store
 
 NAME = "retrained"  # its experiment, and `models:/digitexp.retrained@best`
 ADDRESS = f"models:/{registry.model_name(NAME)}@{registry.ALIAS}"
 LINES = 12  # of the command's output
+PATIENCE = (2, 10)  # seconds after each interruption: the first asks for an end after this run, the second for one at once
 
 
 @dataclass(frozen=True)
@@ -90,13 +94,20 @@ class Retraining:
     def start(self, only_misread: bool) -> None:
         """Start it, with all drawings to train on, or only those that the network to be improved misread.
 
-        Raises ConfigError while one is running, and for what the command itself would refuse.
+        It is given a copy of the store, which stays: whoever goes on drawing would change what is being trained on. Raises
+        ConfigError while one is running, and for what the command itself would refuse.
         """
         with self._lock:
-            if self.phase in ("training", "comparing"):
-                raise ConfigError("retraining: one is running; stop it first, or wait for it.")
-            words = self.words(only_misread)
-            spelt = plan(compose.compose(words))
+            if self._thread and self._thread.is_alive():
+                raise ConfigError("retraining: one is running or is still ending; stop it first, or wait for it.")
+            frozen = folder(self.config.tracking.uri) / "retraining" / f"{uuid4().hex}.db"
+            self.desk.store.copy_to(frozen)
+            try:
+                words = self.words(only_misread, frozen)
+                spelt = plan(compose.compose(words))
+            except DigitexpError:
+                frozen.unlink()
+                raise
             assert spelt.points is not None
             self._signature = spelt.jobs(0, spelt.points[0])[0].signature
             self.epochs, self.round, self.network = spelt.config.training.epochs, None, None
@@ -112,10 +123,16 @@ class Retraining:
             self._thread.start()
 
     def stop(self) -> None:
-        """Interrupt it, as Ctrl-C would; nothing is done when none is running."""
-        if self._process and self._process.poll() is None:
-            self.phase = "stopped"
+        """Interrupt it, as Ctrl-C twice would, and wait until it has ended; nothing is done when none is running."""
+        if not self._process or self._process.poll() is not None:
+            return
+        self.phase = "stopped"
+        for seconds in PATIENCE:
             self._process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+                return
+        self._process.terminate()
 
     def join(self, seconds: float | None = None) -> None:
         """Wait until it has ended."""
@@ -132,22 +149,22 @@ class Retraining:
         """Make the retrained network the champion, and the one to be improved from now on. Raises ConfigError."""
         if self.network is None:
             raise ConfigError("promote: there is no retrained network yet.")
-        address, _ = registry.promote(self._opened(), ADDRESS)
+        address, _ = registry.promote(self._opened(), self.network.name)  # what was compared, not what is best by now
         self.desk.networks[0] = replace(self.network, name=address)
         self.network = None
         return address
 
-    def words(self, only_misread: bool) -> list[str]:
-        """The command's settings: those that trained the network, and all that is drawn. Raises DigitexpError."""
+    def words(self, only_misread: bool, store: Path) -> list[str]:
+        """The command's settings: those that trained the network, and all drawings of `store`. Raises DigitexpError."""
         network, config = self.desk.networks[0], self.config
         settings = decisive(flatten(config)) | {"seed": config.seed}
         if network.run:
             settings = reader.settings(self._opened(), network.run)
         self.warnings = self._warnings(settings, network, only_misread)
         drawn = replace(config.data.drawn, source="store", images=None, labels=None, holdout=0,
-                        store=str(self.desk.store.file), recognised_by=network.name if only_misread else None)  # fmt: skip
-        free, _ = drawings.division(drawn, self.desk.classes, drawings.count(drawn, self.desk.classes))
-        scored = sum(role == "score" for role, *_ in self.desk.store.rasters())
+                        store=str(store), recognised_by=network.name if only_misread else None)  # fmt: skip
+        found = drawings.count(drawn, self.desk.classes)
+        free, _ = drawings.division(drawn, self.desk.classes, found)
         if not free:
             raise DataError("retraining: found no drawing to train on; label some in a sitting to train on.")
         mine: dict[str, Any] = {
@@ -160,7 +177,7 @@ class Retraining:
             "data.drawn.recognised_by": drawn.recognised_by,
             "data.drawn.geometry": drawn.geometry,
             "data.drawn.stroke_width": drawn.stroke_width,
-            "data.drawn.holdout": scored,
+            "data.drawn.holdout": found - free,
         }
         settings |= mine | {"search.name": NAME, "tracking.pictures": "best"}
         if config.tracking.uri:
@@ -197,8 +214,8 @@ class Retraining:
             self.phase = "comparing"
             self._compare(drawn)
             self.phase = "done"
-        except (DigitexpError, OSError) as error:
-            self.phase, self.message = "failed", str(error)
+        except Exception as error:  # whatever it is, the page must not wait for ever
+            self.phase, self.message = "failed", str(error) or type(error).__name__
 
     def _compare(self, drawn: Drawn) -> None:
         store = self._opened()
