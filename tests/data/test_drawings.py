@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 
 from digitexp.compose import compose
 from digitexp.config import present
-from digitexp.data.drawings import PEN_SEED, count, digests, files, read
+from digitexp.data.drawings import PEN_SEED, count, digests, files, rasters, read
 from digitexp.data.geometry import normalise
 from digitexp.data.pen import draw
 from digitexp.data.sources import source_digests
@@ -117,6 +117,28 @@ def test_dark_on_light_is_light_on_dark(tmp_path: Path) -> None:
         assert (read(drawn, CLASSES).images == MADE.images).all()
         placed = read(replace(drawn, geometry="mnist", stroke_width=2.5), CLASSES)
         assert (placed.images == [normalise(image, stroke_width=2.5) for image in MADE.images]).all()
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+def test_ink_on_a_transparent_ground_is_seen(tmp_path: Path, colour: int) -> None:
+    """Whatever the colour of what is transparent, in 8 and 16 bits, and where the ink is most of the picture."""
+    ink = MADE.images[4]
+    pixels = np.dstack([np.full((28, 28, 3), colour, np.uint8), ink])
+    tight = np.full((40, 20, 4), (colour, colour, colour, 255), np.uint8)
+    tight[:8, :8, 3] = 0
+    drawn = write_pngs(tmp_path, d4_1=pixels, d4_2=pixels.astype(np.uint16) * 257, d1_3=tight)
+    found = read(drawn, CLASSES).images
+    expected = ink if colour else 255 - ink
+    np.testing.assert_array_equal(found[:2], [normalise(expected, "raw")] * 2)
+    assert np.ptp(found[2]) == 255
+
+
+def test_an_opaque_png_is_read_as_a_grey_image(tmp_path: Path) -> None:
+    colours = np.random.default_rng(1).integers(0, 256, (28, 28, 3), np.uint8)
+    drawn = write_pngs(tmp_path, d1_1=colours, d1_2=np.dstack([colours, np.full((28, 28), 255, np.uint8)]))
+    one, other = rasters(drawn, CLASSES)[0]
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(one, cv2.imread(str(tmp_path / "1" / "1.png"), cv2.IMREAD_GRAYSCALE))
 
 
 def test_the_digest_of_a_folder_is_that_of_names_and_bytes(tmp_path: Path) -> None:

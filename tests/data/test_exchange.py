@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +49,17 @@ def test_there_and_back_nothing_changes_and_again_nothing_is_added(store, tmp_pa
             np.testing.assert_array_equal(before.raster, after.raster)
 
 
+def test_what_the_page_drew_is_known_by_what_it_is(store, tmp_path):
+    exchange.export(store, tmp_path / "out", CLASSES)
+    assert exchange.add(store, tmp_path / "out", CLASSES, "ann", "train") == (0, 14)
+    (first,) = (tmp_path / "out" / "png" / "3").glob("000004.png")
+    (first.parent / "twice.png").write_bytes(first.read_bytes())
+    assert exchange.add(store, tmp_path / "out", CLASSES, "ann", "train") == (1, 14)
+    added = store.drawings()[-1]
+    store.label(added.sitting, added.id, "8")  # corrected since
+    assert exchange.add(store, tmp_path / "out", CLASSES, "ann", "train") == (0, 15)
+
+
 def test_the_seeds_own_pair_is_taken_in_with_its_doubles(tmp_path):
     images = np.stack([pen.draw(6, 1).images[number] for number in (0, 1, 2, 2, 3)])
     np.savetxt(tmp_path / "images.csv", images.reshape(5, 784), fmt="%d", delimiter=",")
@@ -68,6 +80,13 @@ def test_the_archive_holds_the_same_files(store, tmp_path):
         assert len(packed.namelist()) == 16
 
 
+def test_a_folder_may_be_in_ones_home(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    exchange.export(store, Path("~/out"), CLASSES)
+    assert (tmp_path / "out" / "labels.csv").is_file()
+    assert exchange.add(store, Path("~/out"), CLASSES, "ann", "train") == (0, 14)
+
+
 def test_what_it_refuses(store, tmp_path):
     (tmp_path / "there").mkdir()
     with pytest.raises(DataError, match="there: is there already; name a new folder"):
@@ -76,6 +95,12 @@ def test_what_it_refuses(store, tmp_path):
         exchange.export(empty, tmp_path / "none", CLASSES)
     with pytest.raises(DataError, match=r"'\.\./x' cannot name a folder of PNGs"):
         exchange.export(store, tmp_path / "none", (*CLASSES, "../x"))
+    store.put(store.sittings()[0], "letter", [], np.zeros((60, 60), np.uint8), label="q")
+    with pytest.raises(DataError, match=r"found drawings labelled q, .* type 'data\.classes=\[\"0\",.*\"9\",\"q\"\]'"):
+        exchange.export(store, tmp_path / "none", CLASSES)
+    (tmp_path / "a file").touch()
+    with pytest.raises(DataError, match=r"draw\.export=.*a file/out: cannot be written: File exists; name another"):
+        exchange.export(store, tmp_path / "a file" / "out", (*CLASSES, "q"))
     with pytest.raises(DataError, match="no such folder"):
         exchange.add(store, tmp_path / "nowhere", CLASSES, "ann", "train")
     assert not (tmp_path / "none").exists()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from digitexp.compose import compose
 from digitexp.config import present
-from digitexp.data import drawings, sets
+from digitexp.data import drawings, sets, sources
 from digitexp.data.geometry import normalise
 from digitexp.data.sources import CLASSES
 from digitexp.data.store import DrawingStore, Prediction
@@ -252,6 +252,19 @@ def test_runs_are_known_by_the_drawings_and_not_by_the_file(store, tmp_path):
     assert signature(config, drawings.digests(config.data.drawn)) == before  # it has no label yet
     store.label(sitting, "new", "5")
     assert signature(config, drawings.digests(config.data.drawn)) != before
+
+
+def test_whoever_opens_or_closes_the_store_changes_nothing_of_it(tmp_path, monkeypatch):
+    file = tmp_path / "drawings.db"
+    with DrawingStore(file) as store:
+        fill(store)
+    data = compose(["data.drawn.source=store", f"data.drawn.store={file}"]).data
+    before = sources.stamps(data)
+    assert not (tmp_path / "drawings.db-wal").exists()
+    (tmp_path / "drawings.db-wal").touch()
+    assert sources.stamps(data) == before
+    (tmp_path / "drawings.db-wal").write_bytes(b"what was drawn since")
+    assert len(sources.stamps(data)) == len(before) + 1
 
 
 def test_without_a_store_its_settings_decide_nothing():

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from digitexp.errors import DataError
+from digitexp.recognise.ink import find
 from digitexp.recognise.photographs import LONGEST, listed, read
 
 
@@ -94,6 +95,23 @@ def test_a_photograph_is_turned_as_the_camera_was(tmp_path, tag, turn):
     assert np.abs(pixels.astype(int) - turn(picture)).mean() < 3
 
 
+def test_a_sound_picture_with_broken_exif_is_read(tmp_path):
+    turn = struct.pack("<HHII", 0x0112, 3, 1, 6)
+    unit = struct.pack("<HHII", 0x0128, 4, 1, 70_000)  # allowed are two bytes
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + turn + unit + bytes(4)
+    Image.new("RGB", (90, 60)).save(tmp_path / "photo.jpg", exif=exif)
+    pixels, _ = read(str(tmp_path / "photo.jpg"))
+    assert pixels.shape == (90, 60, 3)
+
+
+@pytest.mark.parametrize(("size", "kept"), [((5000, 1), (1, 2000, 3)), ((1, 5000), (2000, 1, 3)), ((1025, 1), (1, 1025, 3))])
+def test_the_thinnest_picture_is_read(tmp_path, size, kept):
+    Image.new("L", size, 200).save(tmp_path / "thin.png")
+    pixels, _ = read(str(tmp_path / "thin.png"))
+    assert pixels.shape == kept
+    assert find(pixels).strength.shape == kept[:2]
+
+
 @pytest.mark.parametrize("kind", ["jpg", "png"])
 def test_a_large_photograph_is_made_smaller(tmp_path, kind):
     y, x = np.mgrid[0:3000, 0:4000]
@@ -139,6 +157,13 @@ def test_a_folder_gives_its_images_in_order_but_not_what_was_written_there(tmp_p
         ("a.JPG", None), ("a=b.webp", None), ("b.png", None), ("x.png", None), ("-", None),
     ]  # fmt: skip
     assert "found no image in this folder; allowed are files that end in .png" in str(found[5][1])
+
+
+def test_a_name_that_no_file_can_have_is_refused():
+    name = 300 * "x" + ".png"
+    assert list(listed([name])) == [(name, None)]
+    with pytest.raises(DataError, match=r"x\.png: cannot be read: File name too long"):
+        read(name)
 
 
 def test_standard_input(monkeypatch):

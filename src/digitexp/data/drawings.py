@@ -25,12 +25,12 @@ PNG = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")  # how every PNG begins and ends
 def files(drawn: Drawn) -> tuple[Path, ...]:
     """The files that the drawings are read from: two csv files, PNGs in the order of drawing, or the store's own.
 
-    Raises DataError.
+    A store's second one, SQLite's log, comes and goes, or is empty, as processes open and close the store. Raises
+    DataError.
     """
     if drawn.source == "store":
         store = _file("store", drawn.store)
-        log = Path(f"{store}-wal")  # what is not yet in the file itself
-        return (store, log) if log.exists() else (store,)
+        return store, Path(f"{store}-wal")  # what is not yet in the file itself
     if drawn.source == "csv":
         return _file("images", drawn.images), _file("labels", drawn.labels)
     return _pngs(drawn) if drawn.source == "folder" else ()
@@ -221,11 +221,19 @@ def _rasters(drawn: Drawn) -> list[tuple[str, str, bytes, str]]:
 def _png(file: Path) -> NDArray[np.uint8]:
     import cv2
 
+    from digitexp.data.geometry import opaque
+
     raw = _bytes(file)
+    content = np.frombuffer(raw, np.uint8)
     whole = raw.startswith(PNG[0]) and raw.endswith(PNG[1])
-    image: Any = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE) if whole else None
+    image: Any = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if whole else None
     if image is None:
         raise DataError(f"{file}: found no PNG image, or one cut short.")
+    pixels: Any = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+    if pixels.shape[2:] == (4,) and pixels[..., 3].min() < np.iinfo(pixels.dtype).max:
+        # As a grey image it has the colours of what is transparent: often the ink's own.
+        eight_bits = cv2.convertScaleAbs(pixels, alpha=255 / np.iinfo(pixels.dtype).max)
+        return cv2.cvtColor(opaque(eight_bits, page=1.0), cv2.COLOR_BGR2GRAY)
     return image
 
 

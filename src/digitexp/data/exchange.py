@@ -8,12 +8,15 @@ What `export` writes, `add` reads; `data.drawn.source=csv` and `=folder` read th
 
 import hashlib
 import io
+import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digitexp.data import drawings
 from digitexp.data.digits import SIDE
@@ -27,19 +30,23 @@ IMAGES, LABELS, PNGS = "images.csv", "labels.csv", "png"
 def export(store: DrawingStore, folder: Path, classes: Sequence[str]) -> int:
     """Write every drawing with a label into a new folder, whole or not at all, and say how many they are.
 
-    Raises DataError where something is there already, or nothing is to be written.
+    Raises DataError where something is there already, nothing is to be written, or it cannot be.
     """
-    if folder.exists():
-        raise DataError(f"draw.export={folder}: is there already; name a new folder.")
+    folder = folder.expanduser()
     found = _labelled(store, classes)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder.parent, prefix=".unfinished-") as scratch:
-        whole = Path(scratch, "whole")
-        for name, content in _files(found, classes):
-            file = whole / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
-        whole.rename(folder)
+    try:
+        if folder.exists():
+            raise DataError(f"draw.export={folder}: is there already; name a new folder.")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent, prefix=".unfinished-") as scratch:
+            whole = Path(scratch, "whole")
+            for name, content in _files(found, classes):
+                file = whole / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            whole.rename(folder)
+    except OSError as error:
+        raise DataError(f"draw.export={folder}: cannot be written: {error.strerror}; name another folder.") from error
     return len(found)
 
 
@@ -55,10 +62,11 @@ def archive(store: DrawingStore, classes: Sequence[str]) -> bytes:
 def add(store: DrawingStore, folder: Path, classes: Sequence[str], writer: str, role: str) -> tuple[int, int]:
     """Take the drawings of a folder into a new sitting; give how many were new, and how many were in the store before.
 
-    Its PNGs are read where there are any, in `png` or beside each other, else its csv pair. Raises DataError.
+    Its folder `png` is read where there is one, else its csv pair, else its own subfolders of PNGs. Raises DataError.
     """
     from digitexp.data.geometry import has_light_ground
 
+    folder = folder.expanduser()
     pngs = folder / PNGS if (folder / PNGS).is_dir() else folder
     if (folder / IMAGES).is_file() and pngs == folder:
         drawn = Drawn(source="csv", images=str(folder / IMAGES), labels=str(folder / LABELS), holdout=0)
@@ -66,13 +74,10 @@ def add(store: DrawingStore, folder: Path, classes: Sequence[str], writer: str, 
         drawn = Drawn(source="folder", images=str(pngs), holdout=0)
     images, labels = drawings.rasters(drawn, classes)
     images = [255 - image if has_light_ground(image) else image for image in images]
-    seen: dict[str, int] = {}
-    names = []
-    for image, label in zip(images, labels, strict=True):
-        content = hashlib.sha256(f"{image.shape} {classes[label]} ".encode() + np.ascontiguousarray(image).tobytes())
-        seen[content.hexdigest()] = seen.get(content.hexdigest(), 0) + 1  # the same image may be there twice
-        names.append(f"{content.hexdigest()[:24]}-{seen[content.hexdigest()]}")
+    names = _names((image, classes[label]) for image, label in zip(images, labels, strict=True))
+    # By their ids too: of what was added before, a label may have been corrected since.
     known = {drawing.id for drawing in store.drawings()}
+    known |= set(_names((drawing.raster, str(drawing.label)) for drawing in store.drawings(labelled=True)))
     new = [row for row, name in enumerate(names) if name not in known]
     if new:
         sitting = store.begin(writer, role)
@@ -81,10 +86,26 @@ def add(store: DrawingStore, folder: Path, classes: Sequence[str], writer: str, 
     return len(new), len(names) - len(new)
 
 
+def _names(drawn: Iterable[tuple[NDArray[np.uint8], str]]) -> list[str]:
+    """A name for each image with its label: of what it is, and how often that was there before."""
+    seen: Counter[str] = Counter()
+    names = []
+    for image, label in drawn:
+        content = hashlib.sha256(f"{image.shape} {label} ".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
+        seen[content] += 1
+        names.append(f"{content[:24]}-{seen[content]}")
+    return names
+
+
 def _labelled(store: DrawingStore, classes: Sequence[str]) -> list[Drawing]:
-    found = [drawing for drawing in store.drawings(labelled=True) if drawing.label in classes]
+    found = store.drawings(labelled=True)
     if not found:
-        raise DataError(f"{store.file}: found no drawing with a label among {', '.join(classes)}.")
+        raise DataError(f"{store.file}: found no drawing with a label; type digitexp draw to make some.")
+    others = sorted({str(drawing.label) for drawing in found} - set(classes))
+    if others:
+        wanted = json.dumps([*classes, *others], ensure_ascii=False, separators=(",", ":"))
+        raise DataError(f"{store.file}: found drawings labelled {', '.join(others)}, allowed are labels in data.classes; "
+                        f"type 'data.classes={wanted}' to take them along.")  # fmt: skip
     unfit = next((name for name in classes if not name.isalnum()), None)
     if unfit is not None:
         raise DataError(f"data.classes: {unfit!r} cannot name a folder of PNGs; allowed are letters and digits.")

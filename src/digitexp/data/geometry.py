@@ -55,6 +55,19 @@ def has_light_ground(image: NDArray[np.uint8]) -> bool:
     return sum(int(np.count_nonzero(edge > 127)) for edge in edges) > sum(image.shape)
 
 
+def opaque(pixels: NDArray[np.uint8], page: float = 0.5) -> NDArray[np.uint8]:
+    """BGRA `(h, w, 4)` without its transparency, BGR `(h, w, 3)`, on a ground that its ink can be told from.
+
+    What is seen is ink on nothing; where it is more than the share `page` of all, it is a page with its corners cut.
+    """
+    colours, weight = pixels[..., :3], pixels[..., 3:].astype(np.float32) / 255
+    if not weight.any():
+        return np.full_like(colours, 255)
+    mean = (colours * weight).sum(axis=(0, 1)) / weight.sum()
+    ground = mean if weight.mean() > page else np.full(3, 0.0 if mean.mean() > 127 else 255.0)
+    return np.rint(colours * weight + ground * (1 - weight)).astype(np.uint8)
+
+
 def crop(image: NDArray[np.uint8], floor: int = FLOOR) -> NDArray[np.uint8]:
     """The smallest rectangle with every pixel of `floor` or more: `(0, 0)` where there is none."""
     x, y, width, height = cv2.boundingRect(cv2.threshold(image, floor - 1, 255, cv2.THRESH_BINARY)[1])

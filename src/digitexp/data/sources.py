@@ -4,6 +4,8 @@ Importing this module costs NumPy only: finding and hashing the files of a sourc
 """
 
 import hashlib
+import os
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,8 +30,12 @@ def source_files(data: Data) -> tuple[Path, ...]:
 
 
 def stamps(data: Data) -> tuple[tuple[str, int, int], ...]:
-    """Name, time of change (ns) and size (bytes) of each source file: the same as long as nobody writes to them."""
-    return tuple((str(file.resolve()), file.stat().st_mtime_ns, file.stat().st_size) for file in source_files(data))
+    """Name, time of change (ns) and size (bytes) of each source file: the same as long as nobody writes to them.
+
+    A file that is empty or has vanished has none: it is the log of a store of drawings that another process left.
+    """
+    found = ((file, _status(file)) for file in source_files(data))
+    return tuple((str(file.resolve()), status.st_mtime_ns, status.st_size) for file, status in found if status)
 
 
 def source_digests(data: Data) -> dict[str, str]:
@@ -107,6 +113,13 @@ def _writer_files(data: Data) -> tuple[Path, ...]:
     if not file.is_file():
         raise DataError(f"data.writers={data.writers}: no such file.")
     return (file,)
+
+
+def _status(file: Path) -> os.stat_result | None:
+    with suppress(FileNotFoundError):
+        status = file.stat()
+        return status if status.st_size else None
+    return None
 
 
 def _scans() -> Path:

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitexp.recognise.photographs import reduced
+
 Image = NDArray[np.uint8]
 
 GROUND_SIDE = 512  # pixels of the longer side at which the ground is estimated: finer is no smoother
@@ -40,8 +42,7 @@ def _ground(page: Image) -> tuple[Image, bool]:
 
     A median over a quarter of the page: it keeps slopes and the straight edges of shadows, and ink is the smaller part.
     """
-    share = min(1.0, GROUND_SIDE / max(page.shape[:2]))
-    small = cv2.resize(page, None, fx=share, fy=share, interpolation=cv2.INTER_AREA) if share < 1 else page
+    small = reduced(page, GROUND_SIDE)
     side = min(max(small.shape[:2]) // 4, 254) | 1
     edge = side // 2  # mirrored, since a dark edge would otherwise be most of what is seen there
     framed = cv2.copyMakeBorder(small, edge, edge, edge, edge, cv2.BORDER_REFLECT)
@@ -51,7 +52,7 @@ def _ground(page: Image) -> tuple[Image, bool]:
     standing_out = strongest > max(FAINTEST, float(np.quantile(strongest, 0.999)) / 3)
     light = int((difference.sum(axis=2)[standing_out] > 0).sum())
     dark = int((difference.sum(axis=2)[standing_out] < 0).sum())
-    if share < 1:
+    if small is not page:
         ground = cv2.resize(ground, (page.shape[1], page.shape[0]), interpolation=cv2.INTER_LINEAR)
     return ground, light > dark
 

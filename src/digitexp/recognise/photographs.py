@@ -1,10 +1,12 @@
 """Files in, pixels out: which files are meant, how large they claim to be, what they hold."""
 
 import io
+import os
 import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from digitexp.data.geometry import opaque
 from digitexp.errors import DataError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -28,7 +31,7 @@ def listed(paths: Sequence[str]) -> Iterator[tuple[str, DataError | None]]:
     """
     for path in paths:
         place = Path(path)
-        if path == STANDARD_INPUT or not place.is_dir():
+        if path == STANDARD_INPUT or not os.path.isdir(path):  # which knows names of any length
             yield path, None
             continue
         try:
@@ -78,12 +81,19 @@ def _decode(content: bytes, name: str) -> tuple[NDArray[np.uint8], float]:
         # A JPEG's decoder can leave out what would be thrown away, down to the size that is asked for.
         image.draft("RGB", (min(width, LONGEST), min(height, LONGEST)))
         image.load()
-        turned = ImageOps.exif_transpose(image)
-    pixels = _opaque(turned)
-    longer = max(pixels.shape[:2])
-    if longer > LONGEST:
-        pixels = cv2.resize(pixels, None, fx=LONGEST / longer, fy=LONGEST / longer, interpolation=cv2.INTER_AREA)
+        with suppress(Exception):  # a picture may be sound where its EXIF data are not
+            ImageOps.exif_transpose(image, in_place=True)  # turns it before it writes these data anew
+        pixels = reduced(_opaque(image), LONGEST)
     return pixels, max(width, height) / max(pixels.shape[:2])
+
+
+def reduced(page: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """The page with a longer side of at most `longest` pixels; the shorter keeps at least one."""
+    longer = max(page.shape[:2])
+    if longer <= longest:
+        return page
+    height, width = (max(1, round(side * longest / longer)) for side in page.shape[:2])
+    return cv2.resize(page, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _too_large(found: str) -> str:
@@ -99,12 +109,4 @@ def _opaque(image: Image.Image) -> NDArray[np.uint8]:
         return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
     if not image.has_transparency_data:
         return cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR)
-    pixels = np.asarray(image.convert("RGBA"))
-    colours = cv2.cvtColor(pixels[..., :3], cv2.COLOR_RGB2BGR)
-    weight = pixels[..., 3:].astype(np.float32) / 255
-    if not weight.any():
-        return np.full_like(colours, 255)
-    mean = (colours * weight).sum(axis=(0, 1)) / weight.sum()
-    # Mostly transparent, it is ink on nothing; mostly opaque, a page with its corners cut.
-    ground = mean if weight.mean() > 0.5 else np.full(3, 0.0 if mean.mean() > 127 else 255.0)
-    return np.rint(colours * weight + ground * (1 - weight)).astype(np.uint8)
+    return opaque(cv2.cvtColor(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA))
