@@ -1,6 +1,8 @@
 """Files that are not what they should be: one sentence that names file, row and column, and nothing is half-loaded."""
 
 import gzip
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -93,13 +95,31 @@ def cut(raw: bytes) -> bytes:
 
 def writers(*values: int) -> Callable[[bytes], bytes]:
     def change(_: bytes) -> bytes:
-        import io
-
         file = io.BytesIO()
         np.savez(file, writer_train=np.array(values))
         return file.getvalue()
 
     return change
+
+
+def member(name: str, content: bytes) -> Callable[[bytes], bytes]:
+    """The archive with another content of the member of that name."""
+
+    def change(raw: bytes) -> bytes:
+        changed = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(raw)) as old, zipfile.ZipFile(changed, "w") as new:
+            for each in old.namelist():
+                new.writestr(each, content if each == name else old.read(each))
+        return changed.getvalue()
+
+    return change
+
+
+def header(shape: tuple[int, ...]) -> bytes:
+    """The beginning of an .npy file that claims that shape."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<i8", "fortran_order": False, "shape": shape})
+    return file.getvalue()
 
 
 PIXEL = "allowed are whole numbers from 0 to 255"
@@ -129,6 +149,8 @@ MALFORMED: dict[str, tuple[Callable[[Path], list[str]], str, Callable[[bytes], b
     "a known label that is no class": (kaggle, "test_labels.csv", cell(7, 1, "11"), "row 7, column 1: found '11', .* 0 to 9"),
     "a truncated npz": (npz, "mnist.npz", cut, "found no .npz archive, or one cut short"),
     "too few writers": (npz, "writers.npz", writers(1, 2), r"writer_train: found int64 of shape \(2,\), .* \(200,\)"),
+    "an array that claims 800 terabytes": (npz, "mnist.npz", member("y_train.npy", header((10**14,))), "cannot be read as .npz: .*10"),
+    "a text for the writers": (npz, "writers.npz", member("writer_train.npy", b"ann"), "writer_train: found no array"),
     "writers cut short": (npz, "writers.npz", cut, "found no .npz archive, or one cut short"),
     "a truncated gz": (idx, "train-images-idx3-ubyte.gz", cut, "cannot be read: Compressed file ended"),
     "an image list longer than its labels": (idx, "train-labels-idx1-ubyte.gz",

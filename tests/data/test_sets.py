@@ -312,6 +312,24 @@ def test_balance_is_that_of_the_training_images_alone(mnist: Data, balance: str,
     assert size(data) == len(sets["train"])
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"name": "mnist", "test": None}, 54_000),
+        ({"name": "mnist", "test": None, "folds": 7, "fold": 3, "validation": 0.0}, 51_428),  # three of the folds have one more
+        ({"name": "mnist", "test": None, "folds": 7, "fold": 4, "validation": 0.0}, 51_429),
+        ({"name": "mnist", "test": None, "balance": "skewed"}, 12_108),
+        ({"name": "kaggle_stand_in"}, 30_240),  # nine tenths of four fifths of 42,000
+        ({"also": Also(name="mnist", path=None)}, 55_293),  # nine tenths of 1,437 and 60,000
+        ({"also": Also(name="mnist", path=None), "limit": 1000}, 900),
+    ],
+)
+def test_the_size_is_known_before_the_download(changes: dict[str, Any], expected: int, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("digitexp.data.mnist._download", lambda: pytest.fail("a plan must not download"))
+    assert size(replace(DIGITS, **changes)) == expected
+
+
 def test_real_drawings() -> None:
     if not (SHARED / "drawn" / "images.csv").is_file():
         pytest.skip(f"needs the drawings in {SHARED}")

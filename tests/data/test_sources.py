@@ -16,9 +16,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digitexp.data import mnist as mnist_module
 from digitexp.data.geometry import BOX, crop
-from digitexp.data.mnist import CLASSES, IDX_FILES, KERAS_SHA256, mnist_size, read_mnist
+from digitexp.data.mnist import CLASSES, IDX_FILES, KERAS_SHA256, read_mnist
 from digitexp.data.sources import read_digits, source_digests, source_files
 from digitexp.errors import DataError
 from digitexp.settings import Also, Data, Drawn
@@ -320,10 +319,3 @@ def test_reads_the_real_mnist() -> None:
     # The file of LeCun, Cortes and Burges: its images, its order.
     raw = bytes((0, 0, 8, 3)) + np.array(train.images.shape, ">u4").tobytes() + train.images.tobytes()
     assert hashlib.sha256(raw).hexdigest() == "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-
-
-def test_the_size_of_mnist_needs_no_download(tmp_path, monkeypatch, mnist):
-    assert mnist_size(str(mnist)) == 60_000
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr(mnist_module, "_download", lambda: pytest.fail("a plan must not download"))
-    assert mnist_size(None) == 60_000

@@ -170,6 +170,8 @@ def test_folds_are_a_partition(folds: int, by_writer: bool, seed: int) -> None:
 def test_too_many_folds_are_refused() -> None:
     with pytest.raises(DataError, match=r"data\.folds=11: found 10 writers, allowed are 2 to 10 folds"):
         fold(written(10, 6), 11, 1, 1, by_writer=True)
+    with pytest.raises(DataError, match=r"data\.folds=7: found 6 images of the rarest class, allowed are 2 to 6 folds"):
+        fold(replace(written(9, 2), labels=np.arange(18) % 3), 7, 1, 1, by_writer=True)
     with pytest.raises(DataError, match="found 3 images of the rarest class"):
         fold(make([3, 9]), 4, 1, 1)
 
@@ -193,7 +195,7 @@ def test_balance_alone_tells_skewed_from_balanced(counts: list[int], seed: int) 
 
 
 def test_what_lacks_a_class_is_not_balanced() -> None:
-    with pytest.raises(DataError, match="too few to be balanced"):
+    with pytest.raises(DataError, match="class 'two': found 0 of 10 images, too few to be balanced"):
         rebalance(make([5, 5]), "balanced", 1)  # of the classes, three have no image
 
 

@@ -22,6 +22,7 @@ from digitexp.errors import DataError
 
 CLASSES = tuple("0123456789")
 MNIST_IMAGES = 60_000  # to train on
+RAREST = 5_421 / MNIST_IMAGES  # the share of its rarest class, 5
 
 # The arrays of mnist.npz, and the IDX files that hold the same (LeCun, Cortes and Burges, 1998).
 IDX_FILES = {
@@ -63,16 +64,6 @@ def read_writers(file: Path, count: int, part: str = "train") -> NDArray[np.int6
     return writers.astype(np.int64)
 
 
-def mnist_size(path: str | None = None) -> int:
-    """How many images `read_mnist(path)` has to train on; reads the files, but starts no download."""
-    return len(read_mnist(path)[0]) if mnist_files(path) else MNIST_IMAGES
-
-
-def downloaded() -> bool:
-    """Whether Keras has MNIST in its cache."""
-    return bool(mnist_files(None))
-
-
 def mnist_files(path: str | None) -> tuple[Path, ...]:
     """One npz, or the four IDX files in the order of `IDX_FILES`, or nothing."""
     if path is None:
@@ -110,9 +101,13 @@ def _read_npz(file: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
             missing = [name for name in names if name not in archive]
             if missing:
                 raise DataError(f"{file}: found no {', '.join(missing)}; allowed are the arrays {', '.join(names)}.")
-            return {name: archive[name] for name in names}
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            found = {name: archive[name] for name in names}
+    except (OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{file}: cannot be read as .npz: {str(error).rstrip('.')}.") from error
+    foreign = [name for name, array in found.items() if not isinstance(array, np.ndarray)]  # NumPy gives its bytes
+    if foreign:
+        raise DataError(f"{file}: {', '.join(foreign)}: found no array, allowed is one as NumPy writes it.")
+    return found
 
 
 def _read_idx(file: Path) -> NDArray[np.uint8]:

@@ -9,13 +9,15 @@ import numpy as np
 
 from digitexp.data import drawings, leakage
 from digitexp.data.digits import Digits, concatenate
-from digitexp.data.mnist import downloaded, mnist_size, read_writers
+from digitexp.data.kaggle import STAND_IN_IMAGES
+from digitexp.data.mnist import MNIST_IMAGES, RAREST, mnist_files, read_writers
 from digitexp.data.sources import SCANS, path_of, read, stamps
-from digitexp.data.splits import fold, limit, rebalance, split, split_by_writer
+from digitexp.data.splits import class_counts, fold, limit, rebalance, split, split_by_writer
 from digitexp.errors import DataError
 from digitexp.settings import KAGGLE, Data, Drawn
 
 DRAWN = ("drawn", "synthetic")  # origins of drawings
+DOWNLOADED = {"mnist": MNIST_IMAGES, "kaggle_stand_in": STAND_IN_IMAGES}  # images to train on, without a file of one's own
 
 
 def load(data: Data) -> dict[str, Digits]:
@@ -60,25 +62,31 @@ def forget() -> None:
 def size(data: Data) -> int:
     """How many images `load(data)["train"]` holds; the files are read, and refused, all the same, but none is downloaded.
 
-    Told without scikit-learn for one source that is divided in the plain way.
+    Told without scikit-learn for one source that is divided in the plain way. Before MNIST is downloaded, what depends on
+    its writers, on its rarest class or on images that are there twice is told to about a hundredth.
     """
     plain = (
         data.sources in (("digits",), ("mnist",))
         and (data.split, data.folds, data.balance) == ("stratified", None, "natural")
         and (data.allow_leakage or not data.remove_leakage)
     )
-    if not plain and all(path_of(data, name) or name == "digits" or downloaded() for name in data.sources):
+    if not plain and not any(_to_download(data, name) for name in data.sources):
         return len(load(data)["train"])
-    images = SCANS - math.ceil(SCANS * (data.test or 0)) if data.name == "digits" else _pool_size(data.path)
+    images, *more = (_pool_size(_request(data, name), name) for name in data.sources)
+    if data.name != "mnist":
+        images -= math.ceil(images * (data.test or 0))
+    images += sum(more)
     images = min(images, data.limit or images)
     if data.drawn.source != "none":
         _require_drawings(data, _count(_request(data, (data.drawn, data.classes))))
-    return images - math.ceil(images * data.validation) + data.manual_labels
+    images -= len(range(data.fold - 1, images, data.folds)) if data.folds else math.ceil(images * data.validation)
+    if data.balance != "natural":
+        images = int(class_counts(round(images * RAREST), len(data.classes), data.balance).sum())
+    return images + data.manual_labels
 
 
-@lru_cache(maxsize=4)
-def _pool_size(path: str | None) -> int:
-    return mnist_size(path)
+def _to_download(data: Data, name: str) -> bool:
+    return name in DOWNLOADED and not mnist_files(path_of(data, name))
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,14 @@ class _Request:
 
 def _request(data: Data, settings: object) -> _Request:
     return _Request(repr(settings), stamps(data), data)
+
+
+@lru_cache(maxsize=4)
+def _pool_size(request: _Request, name: str) -> int:
+    """How many images a source has to train on, before any are held out."""
+    if name == "digits":
+        return SCANS
+    return DOWNLOADED[name] if _to_download(request.data, name) else len(read(request.data, name)[0])
 
 
 @lru_cache(maxsize=4)

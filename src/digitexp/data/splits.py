@@ -58,10 +58,11 @@ def fold(digits: Digits, folds: int, number: int, seed: int, by_writer: bool = F
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     counts = np.unique(digits.labels, return_counts=True)[1]  # of the classes that there are
-    fewest = len(np.unique(np.array(digits.writers))) if by_writer else counts.min()
+    fewest, of = int(counts.min()), "images of the rarest class"
+    if by_writer:
+        fewest, of = min((fewest, of), (len(np.unique(np.array(digits.writers))), "writers"))
     if fewest < folds:
-        raise DataError(f"data.folds={folds}: found {fewest} {'writers' if by_writer else 'images of the rarest class'}, "
-                        f"allowed are 2 to {fewest} folds.")  # fmt: skip
+        raise DataError(f"data.folds={folds}: found {fewest} {of}, allowed are 2 to {fewest} folds.")
     kind = StratifiedGroupKFold if by_writer else StratifiedKFold
     divided = kind(folds, shuffle=True, random_state=seed).split(digits.images[:, 0, 0], digits.labels, digits.writers)
     rest, part = list(divided)[number - 1]
@@ -77,13 +78,18 @@ def rebalance(digits: Digits, how: str, seed: int) -> Digits:
     """
     present = np.bincount(digits.labels, minlength=len(digits.classes))
     if not present.all():
-        raise _too_few(digits, f"to be {how}")
-    counts = np.maximum(1, np.rint(present.min() * SKEW ** -np.linspace(0, 1, len(present)))).astype(int)
-    if how == "balanced":
-        counts = np.full(len(counts), counts.sum() // len(counts))
+        name = digits.classes[int(present.argmin())]
+        raise DataError(f"class '{name}': found 0 of {len(digits)} images, too few to be {how}.")
+    counts = class_counts(int(present.min()), len(present), how)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(np.flatnonzero(digits.labels == label)) for label in range(len(counts))]
     return digits.take(np.sort(np.concatenate([order[:count] for order, count in zip(orders, counts, strict=True)])))
+
+
+def class_counts(fewest: int, classes: int, how: str) -> NDArray[np.int64]:
+    """How many images of each class `rebalance` keeps, where the rarest has `fewest`."""
+    counts = np.maximum(1, np.rint(fewest * SKEW ** -np.linspace(0, 1, classes))).astype(np.int64)
+    return np.full(classes, counts.sum() // classes) if how == "balanced" else counts
 
 
 def limit(digits: Digits, n: int, seed: int) -> Digits:
