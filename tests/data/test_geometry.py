@@ -163,6 +163,13 @@ def test_strokes_get_the_width_that_is_asked_for(pen: int, width: float) -> None
     assert ink.sum() / 255 / length == pytest.approx(width, rel=0.16)
 
 
+@pytest.mark.parametrize("width", [0.0, 2.5])
+def test_ink_too_faint_for_the_box_comes_out_blank(width: float) -> None:
+    image = np.zeros((2000, 2000), np.uint8)
+    image[[100, 1900], [100, 1900]] = 20
+    assert not normalise(image, stroke_width=width).any()
+
+
 def test_a_thin_stroke_beside_a_thick_one_is_not_lost() -> None:
     image = np.zeros((300, 300), np.uint8)
     cv2.line(image, (50, 50), (50, 250), 255, 60)

@@ -81,6 +81,15 @@ def test_broken_and_foreign_files_are_refused(tmp_path, network_file):
         load(str(other), CLASSES, None)
 
 
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
+def test_a_network_that_was_never_built_is_refused(tmp_path):
+    import keras
+
+    keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)]).save(tmp_path / "unbuilt.keras")
+    with pytest.raises(TrackingError, match=r"unbuilt\.keras: cannot be loaded in Keras' safe mode: "):
+        load(str(tmp_path / "unbuilt.keras"), CLASSES, None)
+
+
 def test_a_network_that_carries_code_is_not_run(tmp_path):
     import keras
 

@@ -8,12 +8,13 @@ import pytest
 from conftest import write_kaggle
 
 from digitexp import experiment, planning
+from digitexp.compose import compose
 from digitexp.data.digits import Digits
 from digitexp.data.pen import draw
 from digitexp.data.sets import load
 from digitexp.errors import ConfigError, DataError
 from digitexp.recognise import network as networks
-from digitexp.recognise.submission import validate
+from digitexp.recognise.submission import _met, validate
 
 BEST = "models:/digitexp.single@best"
 LABELS = "data.test_labels"
@@ -32,8 +33,6 @@ def pen(tmp_path_factory):
 @pytest.fixture(scope="module")
 def submit(tmp_path_factory, uri):
     """Submit with these settings: what is known of it, the labels that were written, and the companion."""
-    from digitexp.compose import compose
-
     file = tmp_path_factory.mktemp("submit") / "submission.csv"
 
     def run(*overrides, store=uri):
@@ -88,6 +87,14 @@ def test_it_counts_what_was_trained_on_and_chosen_by(tmp_path, submit, configure
     assert (made.networks[0].trained_on, made.networks[0].chosen_by, made.leaked) == (31, 17, 48)
     assert made.clean_accuracy == np.mean((labels == scored.labels)[48:])
     assert told["leaked"] == 48
+
+
+def test_what_the_weights_saw_that_it_began_with_is_not_known():
+    settings = {"data.name": "digits", "training.start": "models:/digitexp.other@best"}
+    counts, rows = _met("models:/mine/1", draw(20, seed=5).images, compose(), lambda address: settings)
+    assert rows is None
+    assert counts == {"unknown_because": "it began with the weights of models:/digitexp.other@best, "
+                                         "which had seen images of their own"}  # fmt: skip
 
 
 def test_other_data_is_refused(submit):

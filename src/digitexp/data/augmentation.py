@@ -24,7 +24,8 @@ STREAM = 0x617567  # the generator of (seed, epoch, STREAM) is no other's
 def augment(images: NDArray[np.uint8], augmentation: Augmentation, seed: int, epoch: int) -> NDArray[np.uint8]:
     """Images (n, 28, 28) uint8 as they are in an epoch, in the same order; the very same array where nothing is changed.
 
-    Image i depends on its pixels, the settings and (seed, epoch, i): not on n, on the batches, or on the number of threads.
+    Image i depends on its pixels, the settings and (seed, epoch, i): but for rounding, not on n, on the batches, or on the
+    number of threads.
     """
     amounts = augmentation.amounts
     if not any(amounts.values()):

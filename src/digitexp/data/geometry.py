@@ -110,6 +110,8 @@ def redraw(ink: NDArray[np.uint8], width: float) -> NDArray[np.uint8]:
     fine = BOX * FINE / max(ink.shape)
     size = [max(1, round(side * fine)) for side in ink.shape[::-1]]
     large = cv2.resize(ink, size, interpolation=cv2.INTER_AREA if fine < 1 else cv2.INTER_CUBIC)
+    if not large.any():  # fainter than a grey level at the size of the box: there are no strokes
+        return ink
     margin = ceil(width * FINE) + 1
     large = cv2.copyMakeBorder(large, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0)
     mask = (2.0 * large > large.max()).astype(np.uint8)

@@ -16,8 +16,12 @@ from digitexp.tracking.store import Store
 
 
 def record(store: Store, drawn: DrawingStore, sitting: Sitting, classes: Sequence[str]) -> list[str]:
-    """Write a sitting anew, a run for each network that read it; their ids, none for a sitting without labels."""
+    """Write a sitting anew, a run for each network that read it; their ids, none for a sitting without labels.
+
+    To `classes` are added those of other days that the sitting has.
+    """
     answers = drawn.answers(sitting)
+    classes = list(dict.fromkeys([*classes, *(name for row in answers for name in (row[3], row[6]))]))
     index = {name: number for number, name in enumerate(classes)}
     runs = []
     for standing in standings(drawn, sitting):

@@ -70,10 +70,10 @@ def _network(name: str, file: Path, classes: tuple[str, ...], run: str) -> Netwo
 
     try:
         model = keras.saving.load_model(file, compile=False, safe_mode=True)
+        taken, given = model.input_shape, model.output_shape  # which a network that was never built does not have
     except Exception as error:  # of a broken or hostile file, Keras raises nearly anything
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise TrackingError(f"{name}: cannot be loaded in Keras' safe mode: {reason.rstrip('.')}.") from error
-    taken, given = model.input_shape, model.output_shape
     if taken != (None, SIDE, SIDE) or given != (None, len(classes)):
         raise TrackingError(
             f"{name}: takes {taken} and gives {given}; allowed is from (None, {SIDE}, {SIDE}) to "

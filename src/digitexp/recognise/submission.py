@@ -20,7 +20,7 @@ from digitexp.data import kaggle, leakage, sets, sources
 from digitexp.data.digits import Digits
 from digitexp.errors import ConfigError, DataError, DigitexpError
 from digitexp.recognise import network as networks
-from digitexp.settings import KAGGLE, Config
+from digitexp.settings import KAGGLE, SCRATCH, Config
 
 HEADER = ("ImageId", "Label")
 
@@ -125,7 +125,11 @@ def _met(address: str, images: NDArray[np.uint8], config: Config,
          settings_of: Callable[[str], dict[str, Any]]) -> tuple[dict[str, Any], NDArray[np.bool_] | None]:  # fmt: skip
     """What `Seen` says of it, and which images a network has met before, by the hash of their pixels; None: unknown."""
     try:
-        trained = {path: value for path, value in settings_of(address).items() if path.startswith("data.")}
+        settings = settings_of(address)
+        start = settings.get("training.start", SCRATCH)
+        if start != SCRATCH:
+            return {"unknown_because": f"it began with the weights of {start}, which had seen images of their own"}, None
+        trained = {path: value for path, value in settings.items() if path.startswith("data.")}
         known = sets.load(change(config, trained | {"search.objective": None}).data)
     except DigitexpError as error:
         return {"unknown_because": str(error)}, None

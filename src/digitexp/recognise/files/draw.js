@@ -134,7 +134,7 @@ function point(event) {
   const box = canvas.getBoundingClientRect();
   const within = (value) => Math.round(Math.min(1, Math.max(0, value)) * unit * 100) / 100;
   return [within((event.clientX - box.left) / box.width), within((event.clientY - box.top) / box.height),
-    Math.max(0, Math.round(event.timeStamp - started))];
+    Math.min(3600000, Math.max(0, Math.round(event.timeStamp - started)))];  // an hour is the most that the server takes
 }
 
 canvas.addEventListener("pointerdown", (event) => {
