@@ -190,3 +190,12 @@ def test_debug_has_a_picture_of_every_step(written):
     steps = sheet.read(on_paper(written[0]), reader(LINES), CLASSES, 0.5, debug=True).steps
     assert sorted(steps) == ["1_strength", "2_ruled", "3_written", "4_candidates", "5_digits"]
     assert not sheet.read(on_paper(written[0]), reader(LINES), CLASSES, 0.5).steps
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 3), (5, 2), (1, 9)])
+def test_marks_smaller_than_a_pixel_have_one(size):
+    hand = np.random.default_rng(0)
+    for _ in range(10):
+        page = hand.integers(0, 256, (*size, 3), np.uint8)
+        marks = sheet.read(page, lambda images: np.full((len(images), 10), 0.1, np.float32), CLASSES, 0.0).marks
+        assert all(mark.box.width >= 1 <= mark.box.height for mark in marks)

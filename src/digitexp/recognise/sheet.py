@@ -106,7 +106,8 @@ def best_way(region: Region, probability: Callable[[Shape], float]) -> list[Shap
 
 def _mark(box: Box, said: NDArray[np.float32], classes: Sequence[str], confidence: float, factor: int) -> Mark:
     first, second = np.argsort(said)[::-1][:2]
-    small = Box(*(round(value / factor) for value in box))
+    x, y, *sides = (round(value / factor) for value in box)
+    small = Box(x, y, *(max(1, side) for side in sides))
     sure = float(said[first]) >= confidence
     return Mark(0, small, classes[first] if sure else UNSURE, classes[first], float(said[first]), classes[second],
                 float(said[second]))  # fmt: skip
