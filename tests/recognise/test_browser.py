@@ -171,6 +171,14 @@ def test_undo_escape_and_warnings(visit, server):
     assert store.labelled(mine) == 0
 
 
+def test_a_drawing_may_take_all_day(visit, server):
+    page, store = visit(), server[1]
+    page.evaluate("let now = 0; Object.defineProperty(Event.prototype, 'timeStamp', {get: () => now += 1e6})")  # ms an event
+    draw(page, 3, 5)
+    (drawing,) = store.drawings(store.sitting(sitting(page)))
+    assert max(time for stroke in drawing.strokes for *_, time in stroke) == 3_600_000
+
+
 def test_by_touch_alone_on_a_phone(visit, server):
     page, store = visit("phone", has_touch=True, is_mobile=True), server[1]
     canvas = page.locator("#canvas")
