@@ -237,6 +237,11 @@ ANSWERS = {
         [r"^A tie: o0 and o1 cannot be told apart by the 200 val images that ranked them \(they read 94\.0 to 95\.0 %\); "
          r"the other one reads fewer than o0, by more than chance\.", r"200 test images, by which nothing was chosen, o0 reads 95\.0 %", "one seed"],
     ),
+    "long names": (
+        sweep_of([run_of(t, 1, share(n), {"model.layer_1.dropout": 0.1 + t, "optimizer.learning_rate": 0.1, "training.batch_size": t})
+                  for t, n in enumerate((190, 188, 20))]),
+        [r"^A tie: dropout=0\.1 learning_rate=0\.1 batch_size=0 and dropout", r"reads fewer than the first, by", r"the first reads 95\.0 %"],
+    ),
     "all tie": (
         sweep_of([run_of(0, 1, share(190)), run_of(1, 1, share(190))]),
         [r"^A tie: the 2 settings cannot be told apart", r"each reads 95\.0 %"],

@@ -9,6 +9,7 @@ from digitexp.reports.ranking import Row
 from digitexp.reports.report import Report, name, value
 
 NAMED = 3  # settings that a sentence lists; more are counted
+LONG = 40  # letters of a name that is not said twice
 
 
 def answer(report: Report) -> str:
@@ -84,7 +85,7 @@ def _ranked(report: Report) -> str:
     if not rest:
         return f"A tie: the {len(top)} settings {ranked}."
     others = "the other one reads" if rest == 1 else f"the other {rest} read"
-    return (f"A tie: {names(top, report.paths)} {ranked}; {others} fewer than {_name(report, top[0])}, by more than "
+    return (f"A tie: {names(top, report.paths)} {ranked}; {others} fewer than {_again(report, top[0])}, by more than "
             "chance.")  # fmt: skip
 
 
@@ -111,7 +112,7 @@ def _second(report: Report) -> str:
     if report.unchecked:
         start = "How it reads images that did not choose it is not known, since no others were scored"
     elif len(report.finished) == 1 or report.sweep.objective:
-        checked = f", by which nothing was chosen, {_name(report, best)} reads {share} ({within})"
+        checked = f", by which nothing was chosen, {_again(report, best)} reads {share} ({within})"
         start = f"On the {images(report, part)}{checked}{_check(report)}"
     else:
         start = (
@@ -145,6 +146,12 @@ def _failures(report: Report) -> str:
 
 def _name(report: Report, row: Row) -> str:
     return name(row.scored.point, report.paths)
+
+
+def _again(report: Report, row: Row) -> str:
+    """The best setting, which was named before."""
+    said = _name(report, row)
+    return said if len(said) <= LONG else "the first"
 
 
 def _count(things: Sequence[object], noun: str) -> str:
