@@ -22,7 +22,7 @@ from measuring import about, write
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-WINDOW = 20  # trials whose median stands for one
+WINDOW = 100  # trials whose median stands for one: the machine is shared, and its pace changes within seconds
 SHARE = 0.05  # of the time of a run of two seconds that may go into anything but its training
 ALLOWED = 25.0  # ms that the last trial may cost more than the tenth
 GROWTH = 50.0  # MiB that memory may grow from trial 100 to the last
