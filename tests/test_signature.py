@@ -74,9 +74,9 @@ def test_changes_with_the_recipe_and_the_minor_versions(monkeypatch):
     monkeypatch.setattr(module, "RECIPE", module.RECIPE + 1)
     assert sign() != REFERENCE
     monkeypatch.undo()
-    monkeypatch.setattr(module, "version", lambda package: "1.2.3")
+    monkeypatch.setattr(module, "_version", lambda package: "1.2.3")
     minor = sign()
-    monkeypatch.setattr(module, "version", lambda package: "1.2.4")
+    monkeypatch.setattr(module, "_version", lambda package: "1.2.4")
     assert sign() == minor != REFERENCE
 
 

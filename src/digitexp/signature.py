@@ -9,6 +9,7 @@ executed are outside.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -32,7 +33,7 @@ def signature(config: Config, sources: Mapping[str, str]) -> str:
             "sources": sorted(sources.values()),
             "functions": _functions(config),
             "recipe": RECIPE,
-            "versions": [".".join(version(package).split(".")[:2]) for package in ("keras", "tensorflow")],
+            "versions": [".".join(_version(package).split(".")[:2]) for package in ("keras", "tensorflow")],
         }
     )
 
@@ -56,6 +57,12 @@ def question(config: Config, sources: Mapping[str, str], varied: Sequence[str] =
     if varied:
         asked["varied"] = list(varied)
     return _hash(asked | {"reference": signature(config, sources)})
+
+
+@cache
+def _version(package: str) -> str:
+    """Read once: a sweep asks for every run."""
+    return version(package)
 
 
 def _functions(config: Config) -> list[str]:

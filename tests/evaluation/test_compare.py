@@ -70,6 +70,11 @@ class TestWilson:
     def test_of_nothing_nothing_is_known(self):
         assert wilson(0, 0) == Interval(0.0, 1.0)
 
+    @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.8, 0.9, 0.95]))
+    def test_is_that_of_scipy(self, counts, confidence):
+        theirs = stats.binomtest(*counts).proportion_ci(confidence, method="wilson")
+        assert wilson(*counts, confidence) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
     @settings(deadline=None, max_examples=50)
     @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
     def test_holds_the_share_and_shrinks_with_more_images(self, share):

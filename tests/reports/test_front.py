@@ -44,7 +44,7 @@ def test_only_the_table_is_written_anew(folder):
     assert text.endswith(f"{front.END}\nafter\n")
     assert "old" not in text
     assert (
-        '| "adding manual labels and retraining gives the highest accuracy"<br>data.manual\\_labels=800 &gt; 0, accuracy on drawings |' in text
+        '| adding manual labels and retraining gives the highest accuracy<br>data.manual\\_labels=800 &gt; 0, accuracy on drawings |' in text
     )
     assert "[reproduced](experiments/manual_labels/README.md)<br>5 seeds; 5 epochs, not 200; drawings in MNIST's geometry |" in text
     assert "difference with its 90 % interval (two one-sided tests of 5 %, this difference alone)" in text
@@ -96,7 +96,7 @@ def test_the_claim_about_all_sweeps_has_one_line(folder):
     (line,) = [row for row in front.table(folder, rule, folder.parent).splitlines() if "uncorrelated" in row]
     assert "dense, drawings as drawn: rank correlation -0.10 (" in line
     assert "over 30 runs of 6 settings, inconclusive; dense, drawings in MNIST's geometry: 4 settings, the rule asks for 6 |" in line
-    assert "[inconclusive](experiments/reported/README.md)" in line
+    assert line.endswith("| inconclusive<br> |")  # no page of its own to link to
 
 
 def test_a_file_without_a_place_is_refused(folder):

@@ -49,10 +49,7 @@ def interval(hits: Setting, confidence: float = 0.95) -> Interval:
 
 def wilson(correct: int, n: int, confidence: float = 0.95) -> Interval:
     """The score interval of a share (Wilson 1927): `correct` of `n` images. Nothing is known of no images: (0, 1)."""
-    if n == 0:
-        return Interval(0.0, 1.0)
-    found = stats.binomtest(correct, n).proportion_ci(confidence, method="wilson")
-    return Interval(float(found.low), float(found.high))
+    return score(correct / n, n, confidence) if n else Interval(0.0, 1.0)
 
 
 def score(share: float, n: float, confidence: float = 0.95) -> Interval:
@@ -68,7 +65,7 @@ def mcnemar(a: Hits, b: Hits) -> float:
     if a.shape != b.shape:
         raise ValueError(f"two runs are compared on the same images, found {len(a)} and {len(b)}")
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
-    return float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    return min(1.0, float(2 * stats.binom.cdf(min(only_a, only_b), only_a + only_b, 0.5)))  # a tenth of binomtest's time
 
 
 def paired(a: Setting, b: Setting, luck: "Luck | None" = None) -> float:

@@ -149,25 +149,32 @@ def _geometry(report: Report) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
+def fine(metric: str) -> str:
+    """How a measure is printed: seconds and epochs to a tenth, areas, which lie close to 1, to four digits."""
+    return ".4f" if metric.endswith("/auc") else ".3f" if "/" in metric else ".1f"
+
+
 def _means(verdict: Verdict) -> str:
     """Our means, left and right."""
     if len(verdict.tested) != 1:
         return ""
-    one = verdict.tested[0]
-    return f"{one.left:.3f}" if isinstance(one.comparison.right, float) else f"{one.left:.3f} and {one.right:.3f}"
+    one, digits = verdict.tested[0], fine(verdict.claim.metric)
+    left, right = f"{one.left:{digits}}", f"{one.right:{digits}}"
+    return left if isinstance(one.comparison.right, float) else f"{left} and {right}"
 
 
 def _shown(verdict: Verdict) -> dict[str, Any]:
     one = verdict.tested[0] if len(verdict.tested) == 1 else None
     ours, theirs = verdict.epochs
+    digits = fine(verdict.claim.metric)
     return {
         "claim": str(verdict.claim),
         "metric": verdict.claim.metric,
         "wording": verdict.claim.wording,
         "reported": verdict.reported,
         "ours": _means(verdict),
-        "difference": f"{one.left - one.right:+.3f}" if one else "",
-        "interval": f"{one.interval.low:+.3f} to {one.interval.high:+.3f}" if one else "",
+        "difference": f"{one.left - one.right:+{digits}}" if one else "",
+        "interval": f"{one.interval.low:+{digits}} to {one.interval.high:+{digits}}" if one else "",
         "verdict": verdict.verdict,
         "strong": verdict.verdict == REPRODUCED,
         "why": verdict.why,

@@ -126,10 +126,10 @@ def _verdicts(folder: Path, place: Path, rule: Rule) -> list[dict[str, str]]:
 def _line(row: Mapping[str, str], counted: str, page: str) -> str:
     ours = row["ours"]
     if row["difference"]:
-        fine = ".4f" if row["metric"].endswith("/auc") else ".3f"
-        apart, low, high = (f"{float(row[name]):+{fine}}" for name in ("difference", "low", "high"))
+        apart, low, high = (f"{float(row[name]):+{findings.fine(row['metric'])}}" for name in ("difference", "low", "high"))
         ours += f"<br>{apart} ({low} to {high})"
-    about = [f"{row['seeds']} seeds"] if row["seeds"] else []
+    seeds = f"{row['seeds']} seeds" if row["seeds"] else ""
+    about = [] if row["why"].startswith(seeds) else [seeds]
     if row["epochs_reported"] not in ("", row["epochs"]):
         about.append(f"{row['epochs']} epochs, not {row['epochs_reported']}")
     about += [verdicts.GEOMETRY[row["geometry"]]] if row.get("geometry") in verdicts.GEOMETRY else []

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -45,7 +45,7 @@ class Child:
         settings = [f"{path}={value}" for path, value in self.point.items()]
         return " ".join([*settings, f"seed={self.config.seed}"])
 
-    @property
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """What is logged of the configuration: what is varied too where it changes nothing, and nothing that is null."""
         decided = present(self.config) | dict(self.point)
