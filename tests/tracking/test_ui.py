@@ -188,7 +188,8 @@ def test_ctrl_c_while_it_starts(recorded):
     time.sleep(2)  # into the imports
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=WAIT)
-    assert process.returncode in (0, 130), errors
+    # Where a library was running a string (dataclasses do), Python ends by the signal itself, whoever caught the interrupt.
+    assert process.returncode in (0, 130, -signal.SIGINT), errors
     assert "Traceback" not in errors
 
 
