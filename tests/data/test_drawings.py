@@ -1,5 +1,6 @@
 """Reading drawings in the order in which they were drawn; what is malformed is refused in one sentence."""
 
+import hashlib
 import subprocess
 import sys
 import time
@@ -131,6 +132,19 @@ def test_ink_on_a_transparent_ground_is_seen(tmp_path: Path, colour: int) -> Non
     expected = ink if colour else 255 - ink
     np.testing.assert_array_equal(found[:2], [normalise(expected, "raw")] * 2)
     assert np.ptp(found[2]) == 255
+
+
+def test_runs_that_saw_a_transparent_drawing_as_blank_are_other_runs(tmp_path: Path) -> None:
+    """Of all others, the digest is that of the files' names and bytes, as it was."""
+    drawn = write_pngs(tmp_path, d4_1=MADE.images[4])
+    (file,) = tmp_path.rglob("*.png")
+    raw = file.read_bytes()
+    plain = hashlib.sha256(f"{file.parent.name}/{file.name}\0{len(raw)}\0".encode() + raw).hexdigest()
+    assert digests(drawn) == {"drawn folder": plain}
+    drawn = write_pngs(tmp_path, d4_1=np.dstack([np.zeros((28, 28, 3), np.uint8), MADE.images[4]]))
+    raw = file.read_bytes()
+    plain = hashlib.sha256(f"{file.parent.name}/{file.name}\0{len(raw)}\0".encode() + raw).hexdigest()
+    assert digests(drawn) != {"drawn folder": plain}
 
 
 def test_an_opaque_png_is_read_as_a_grey_image(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ class TestWilson:
     def test_is_that_of_scipy(self, counts, confidence):
         theirs = stats.binomtest(*counts).proportion_ci(confidence, method="wilson")
         assert wilson(*counts, confidence) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+        assert wilson(*counts).low <= counts[0] / counts[1] <= wilson(*counts).high
 
     @settings(deadline=None, max_examples=50)
     @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

@@ -100,6 +100,12 @@ def test_export_retraining_and_champion(page):
     assert (status, headers["content-type"]) == (200, "application/zip")
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
         assert packed.read("drawings/labels.csv") == b"1\n"
+        assert packed.namelist() == ["drawings/images.csv", "drawings/labels.csv", "drawings/png/1/000001.png"]
+    page.desk.store.label(page.desk.store.sitting(sitting), "one", "a")  # on a day with other classes
+    with zipfile.ZipFile(io.BytesIO(page("GET", "/api/export")[2])) as packed:
+        assert packed.read("drawings/labels.csv") == b"10\n"
+        assert "drawings/png/a/000001.png" in packed.namelist()
+    page.desk.store.label(page.desk.store.sitting(sitting), "one", "1")
     assert page.post("/api/retraining", {"only_misread": True})["phase"] == "idle"
     assert page.get("/api/retraining")["round"] is None
     page.post("/api/retraining/stop", {})

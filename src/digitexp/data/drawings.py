@@ -22,6 +22,9 @@ ONE_HAND = "the writer of the drawings"
 PNG = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")  # how every PNG begins and ends
 
 
+COLOUR, TRANSPARENT = slice(25, 26), (b"\x04", b"\x06")  # where a PNG says its kind of colours, and those with an alpha
+
+
 def files(drawn: Drawn) -> tuple[Path, ...]:
     """The files that the drawings are read from: two csv files, PNGs in the order of drawing, or the store's own.
 
@@ -55,6 +58,8 @@ def digests(drawn: Drawn) -> dict[str, str]:
     for name, file in sorted((f"{file.parent.name}/{file.name}", file) for file in files(drawn)):
         raw = _bytes(file)
         digest.update(f"{name}\0{len(raw)}\0".encode() + raw)
+        if raw[COLOUR] in TRANSPARENT:
+            digest.update(b"seen\0")  # not as runs of old saw it, which took what is transparent for its colour
     return {"drawn folder": digest.hexdigest()}
 
 

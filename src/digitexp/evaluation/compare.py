@@ -55,6 +55,8 @@ def wilson(correct: int, n: int, confidence: float = 0.95) -> Interval:
 def score(share: float, n: float, confidence: float = 0.95) -> Interval:
     """Wilson's interval of a share of `n` things, neither of which need be whole."""
     z = float(stats.norm.ppf((1 + confidence) / 2))
+    if share in (0, 1):  # exactly: rounding would leave an end beside the share
+        return Interval(0.0, z**2 / (n + z**2)) if share == 0 else Interval(n / (n + z**2), 1.0)
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
     return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)))

@@ -22,7 +22,7 @@ import numpy as np
 from digitexp import compose
 from digitexp.config import decisive, flatten
 from digitexp.data import drawings
-from digitexp.errors import ConfigError, DataError, DigitexpError, TrackingError
+from digitexp.errors import ConfigError, DataError, TrackingError
 from digitexp.evaluation import compare, ties
 from digitexp.planning import plan
 from digitexp.recognise.network import Network, load
@@ -101,12 +101,12 @@ class Retraining:
             if self._thread and self._thread.is_alive():
                 raise ConfigError("retraining: one is running or is still ending; stop it first, or wait for it.")
             frozen = folder(self.config.tracking.uri) / "retraining" / f"{uuid4().hex}.db"
-            self.desk.store.copy_to(frozen)
             try:
+                self.desk.store.copy_to(frozen)
                 words = self.words(only_misread, frozen)
                 spelt = plan(compose.compose(words))
-            except DigitexpError:
-                frozen.unlink()
+            except BaseException:
+                frozen.unlink(missing_ok=True)
                 raise
             assert spelt.points is not None
             self._signature = spelt.jobs(0, spelt.points[0])[0].signature
@@ -123,7 +123,10 @@ class Retraining:
             self._thread.start()
 
     def stop(self) -> None:
-        """Interrupt it, as Ctrl-C twice would, and wait until it has ended; nothing is done when none is running."""
+        """Interrupt it, as Ctrl-C twice would, and wait until it has ended; nothing is done when none is running.
+
+        Where it hears nothing for long, in the middle of a compilation say, it is ended all the same; its run goes on later.
+        """
         if not self._process or self._process.poll() is not None:
             return
         self.phase = "stopped"

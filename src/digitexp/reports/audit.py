@@ -124,7 +124,7 @@ def _judge(
         return Judged(claim, comparison, a, b, apart, interval, math.nan, math.nan, needed, verdict)
     claimed = apart > 0 if comparison.relation == ">" else apart < 0
     verdict = NOT if p[1] >= rule.alpha else STANDS if claimed else OPPOSED
-    needed_each = counts.needed(first.share, share, rule.alpha)
+    needed_each = None if isinstance(b, float) else counts.needed(first.share, share, rule.alpha)
     return Judged(claim, comparison, a, b, apart, _interval(first, b), *p, needed_each, verdict)
 
 

@@ -30,7 +30,7 @@ def save(file: Path, state: State) -> None:
                 os.replace(part.name, file)
             except BaseException:
                 part.close()
-                os.unlink(part.name)
+                Path(part.name).unlink(missing_ok=True)  # it is in its place already where an interrupt came late
                 raise
 
 
