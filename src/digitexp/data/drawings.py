@@ -20,8 +20,6 @@ from digitexp.settings import Drawn
 PEN_SEED = 3
 ONE_HAND = "the writer of the drawings"
 PNG = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82")  # how every PNG begins and ends
-
-
 COLOUR, TRANSPARENT = slice(25, 26), (b"\x04", b"\x06")  # where a PNG says its kind of colours, and those with an alpha
 
 

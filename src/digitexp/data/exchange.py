@@ -51,7 +51,11 @@ def export(store: DrawingStore, folder: Path, classes: Sequence[str]) -> int:
 
 
 def archive(store: DrawingStore, classes: Sequence[str]) -> bytes:
-    """The same files as one zip archive. Raises DataError when there are none."""
+    """The same files as one zip archive, labels of other days among them: a link cannot say why it gives nothing.
+
+    Raises DataError when there are none.
+    """
+    classes = [*classes, *_others(store.drawings(labelled=True), classes)]
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, raw in _files(_labelled(store, classes), classes):
@@ -101,8 +105,7 @@ def _labelled(store: DrawingStore, classes: Sequence[str]) -> list[Drawing]:
     found = store.drawings(labelled=True)
     if not found:
         raise DataError(f"{store.file}: found no drawing with a label; type digitexp draw to make some.")
-    others = sorted({str(drawing.label) for drawing in found} - set(classes))
-    if others:
+    if others := _others(found, classes):
         wanted = json.dumps([*classes, *others], ensure_ascii=False, separators=(",", ":"))
         raise DataError(f"{store.file}: found drawings labelled {', '.join(others)}, allowed are labels in data.classes; "
                         f"type 'data.classes={wanted}' to take them along.")  # fmt: skip
@@ -110,6 +113,11 @@ def _labelled(store: DrawingStore, classes: Sequence[str]) -> list[Drawing]:
     if unfit is not None:
         raise DataError(f"data.classes: {unfit!r} cannot name a folder of PNGs; allowed are letters and digits.")
     return found
+
+
+def _others(found: Sequence[Drawing], classes: Sequence[str]) -> list[str]:
+    """The labels that are no class, as of days with other classes."""
+    return sorted({str(drawing.label) for drawing in found} - set(classes))
 
 
 def _files(found: Sequence[Drawing], classes: Sequence[str]) -> Iterator[tuple[str, bytes]]:

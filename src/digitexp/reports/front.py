@@ -137,6 +137,6 @@ def _line(row: Mapping[str, str], counted: str, page: str) -> str:
     measure = MEASURES.get(row["metric"], "")
     claim = f"{markdown(row['wording'])}<br>{markdown(row['text'])}{', ' if measure else ''}{measure}"
     linked = f"[{row['verdict']}]({page})" if page else row["verdict"]
-    verdict = f"{linked}<br>{markdown('; '.join(filter(None, about)))}"
+    verdict = "<br>".join(filter(None, [linked, markdown("; ".join(filter(None, about)))]))
     cells = [claim, row["reported"], counted, ours or markdown(row["why"]), verdict]
     return f"| {' | '.join(re.sub(chr(10), ' ', cell) for cell in cells)} |"
