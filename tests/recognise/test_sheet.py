@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages import CLASSES, on_paper, overlap, page_of, reader
 
-from digitexp.recognise import ink, shapes, sheet
+from digitexp.recognise import components, ink, sheet
 from digitexp.recognise.shapes import Box, Region, Shape
 
 LINES = ["31415", "9265", "3589"]
@@ -154,7 +154,7 @@ def test_below_the_limit_a_mark_is_a_question(written):
 
 def test_what_the_network_gets_is_in_mnists_geometry(written):
     found = ink.find(on_paper(written[0]))
-    regions, scale = shapes.find(found.written)
+    regions, scale = components.find(found.written)
     assert 50 <= scale.height <= 70
     for region in regions:
         image = sheet.as_mnist(region.shapes[0, 0], found.strength, scale)
@@ -168,7 +168,7 @@ def test_what_the_network_gets_is_in_mnists_geometry(written):
 def test_a_thin_pen_is_made_wider():
     thin = np.zeros((300, 300), np.uint8)
     cv2.line(thin, (60, 40), (60, 240), 255, 3)
-    (region,), scale = shapes.find(thin)
+    (region,), scale = components.find(thin)
     image = sheet.as_mnist(region.shapes[0, 0], thin, scale)
     assert 1.5 <= (image.astype(float).sum(axis=1) / 255)[6:22].mean() <= 4  # MNIST's strokes are 2 to 4 pixels wide
 

@@ -1,6 +1,6 @@
 """A page in, its digits out, in reading order. The network is a function, so that this room's image processing needs none.
 
-ink.find -> shapes.find -> all shapes in MNIST's geometry -> one batch through the network -> best_way
+ink.find -> components.find -> all shapes in MNIST's geometry -> one batch through the network -> best_way
 """
 
 import math
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from digitexp.data.digits import SIDE
 from digitexp.data.geometry import normalise
-from digitexp.recognise import ink, shapes
+from digitexp.recognise import components, ink
 from digitexp.recognise.shapes import Box, Region, Scale, Shape
 
 Image = NDArray[np.uint8]
@@ -58,7 +58,7 @@ def read(
     factor = max(1, math.ceil(SMALL_PAGE / max(page.shape[:2])))
     large = cv2.resize(page, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else page
     found = ink.find(large)
-    regions, scale = shapes.find(found.written)
+    regions, scale = components.find(found.written)
     candidates = [shape for region in regions for shape in region.shapes.values()]
     images = [as_mnist(shape, found.strength, scale) for shape in candidates]
     given = probabilities(np.stack(images)) if images else np.zeros((0, len(classes)), np.float32)
