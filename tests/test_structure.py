@@ -36,6 +36,7 @@ ROOMS = {
     "reproduction": set(),
     "quiet": set(),
     "screen": {"rich"},
+    "command": set(),
     "cli": {"hydra", "omegaconf"},
     "__main__": set(),
 }

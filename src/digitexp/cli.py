@@ -2,12 +2,9 @@
 
 import gc
 import os
-import re
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import fields
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -17,9 +14,9 @@ import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from digitexp import compose, screen
+from digitexp import command, compose, screen
 from digitexp.config import CONF
-from digitexp.errors import ConfigError, DigitexpError, TrackingError, nearest
+from digitexp.errors import ConfigError, DigitexpError, TrackingError
 from digitexp.quiet import quiet
 from digitexp.settings import Config
 from digitexp.tracking import store as stores
@@ -27,7 +24,6 @@ from digitexp.tracking import store as stores
 if TYPE_CHECKING:
     from digitexp.planning import Plan
 
-EXPERIMENTS = "experiments"  # where reports are, in the current folder
 DONE, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -42,11 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         screen.show_help(verbs, compose.sweeps(), compose.recipes())
         return DONE
     try:
-        if {"-sc", "--shell-completion"} & set(words) and _completed():
+        if {"-sc", "--shell-completion"} & set(words) and command.completed(VERBS):
             return DONE
-        verb = _verb(words)
-        words = _subject(verb, words)
-        call = partial(predict, paths=_paths(words)) if verb == "predict" else VERBS[verb]
+        verb = command.verb(words, VERBS)
+        words = command.subject(verb, words)
+        call = partial(predict, paths=command.paths(words)) if verb == "predict" else VERBS[verb]
         with nullcontext() if verbose else quiet():
             return _with_settings(call, words)
     except DigitexpError as error:
@@ -215,9 +211,6 @@ VERBS: dict[str, Callable[[Config], int]] = {
     "run": run, "plan": plan, "report": report, "reproduce": reproduce, "explore": explore, "ui": ui, "draw": draw,
     "promote": promote, "predict": predict, "submit": submit, "doctor": doctor,
 }  # fmt: skip
-# The setting that a word without "=" after the verb is the value of.
-SUBJECTS = {"reproduce": "reproduce.run", "promote": "promote.model"}
-KINDS = ("audit", "writers")  # of reports, besides that of a sweep
 
 
 def _show_plan(config: Config, question: str) -> "Plan":
@@ -238,79 +231,9 @@ def _show_plan(config: Config, question: str) -> "Plan":
     return spelt
 
 
-def _verb(words: list[str]) -> str:
-    """The verb, taken out of the words; `run` when there is none."""
-    if words and words[0] in VERBS:
-        return words.pop(0)
-    for word in words if not any(word.startswith("-") for word in words) else ():
-        if word in VERBS:
-            others = [other for other in words if other != word]
-            raise ConfigError(f"{word}: the verb comes first; type digitexp {shlex.join([word, *others])}.")
-        if "=" not in word and not word.startswith(("-", "~")):
-            raise ConfigError(f"{word}: is no verb and no setting; verbs are {', '.join(VERBS)}, settings are typed as in "
-                              f"training.epochs=3.{nearest(word, VERBS)}")  # fmt: skip
-    return "run"
-
-
-def _subject(verb: str, words: list[str]) -> list[str]:
-    """`reproduce RUN` as `reproduce reproduce.run=RUN`, `report audit` as `report report.audit=true`, `report SWEEP`."""
-    if verb == "report" and words and words[0] in KINDS:
-        return [f"report.{words[0]}=true", *words[1:]]
-    if verb == "report" and words and words[0] in compose.sweeps():
-        return [f"+sweep={words[0]}", *words[1:]]
-    if verb in SUBJECTS and words and "=" not in words[0] and not words[0].startswith(("-", "+", "~")):
-        return [f"{SUBJECTS[verb]}={compose.typed(words[0])}", *words[1:]]
-    return words
-
-
-def _paths(words: list[str]) -> list[str]:
-    """The paths among the words, taken out of them. What begins like a setting is one: type ./ before a path of such a name.
-
-    A path may hold an equals sign: `a=b.png` is one, since there is no setting `a`.
-    """
-    starts = {field.name for field in fields(Config)} | set(compose.GROUPS) | {"best", "hydra"}
-    paths = []
-    for word in list(words):
-        name, equals, _ = word.lstrip("+~").partition("=")
-        setting = re.split(r"[./@]", name)[0] in starts and (equals or word.startswith("~"))
-        flag = word.startswith("-") and word != "-"
-        if not setting and not flag:
-            words.remove(word)
-            paths.append(word)
-    return paths
-
-
-def _spelt_out(word: str) -> list[str]:
-    """`best=SWEEP` as what Hydra takes: the file that `report` wrote, added to the configuration."""
-    if not word.startswith("best="):
-        return [word]
-    sweep = word.removeprefix("best=")
-    if not Path(EXPERIMENTS, sweep, "best.yaml").exists():
-        raise ConfigError(
-            f"{word}: there is no {EXPERIMENTS}/{sweep}/best.yaml; type digitexp report search.name={sweep} first."
-        )
-    return [f"--config-dir={EXPERIMENTS}", f"+{sweep}=best"]
-
-
-def _completed() -> bool:
-    """What Hydra's shell completion does not know: verbs, which are taken out of the line, and sweeps in folders."""
-    command, _, rest = os.environ.get("COMP_LINE", "").lstrip().partition(" ")
-    first, space, after = rest.lstrip().partition(" ")
-    last = rest.rpartition(" ")[2]
-    for group, names in (("sweep", compose.sweeps()), ("recipe", compose.recipes())):
-        if last.startswith(f"+{group[0]}"):
-            print(*(word for name in names if (word := f"+{group}={name}").startswith(last)), sep="\n")
-            return True
-    if command and not space:
-        print(*(verb for verb in VERBS if verb.startswith(first)), sep="\n")
-    elif first in VERBS:
-        os.environ["COMP_LINE"] = f"{command} {after}"
-    return False
-
-
 def _with_settings(verb: Callable[[Config], int], words: Sequence[str]) -> int:
     """Compose the settings and call the verb with them; Hydra's own flags go through Hydra's own main."""
-    words = [part for word in words for part in _spelt_out(word)]
+    words = [part for word in words for part in command.spelt_out(word)]
     if not any(word.startswith("-") for word in words):
         return verb(compose.compose(words))
     codes: list[int] = []

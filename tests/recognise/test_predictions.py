@@ -9,6 +9,7 @@ import pytest
 from pages import CLASSES, on_paper, overlap, page_of, reader
 
 from digitexp import cli
+from digitexp.command import paths as paths_of
 from digitexp.recognise.network import Network
 from digitexp.recognise.predictions import Read, Refused, predict
 
@@ -141,5 +142,5 @@ def test_exit_codes(command):
     ],
 )
 def test_paths_are_told_from_settings(words, paths, settings):
-    assert cli._paths(words) == paths
+    assert paths_of(words) == paths
     assert words == settings
