@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digitexp.config import present
+from digitexp.decisive import present
 from digitexp.results import Failure, Predictions, Result
 
 IMAGES = 60

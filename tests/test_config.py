@@ -8,11 +8,13 @@ from conftest import write_kaggle
 
 from digitexp import registry
 from digitexp.compose import compose, recipes, sweeps
-from digitexp.config import CONF, change, decisive, flatten, network_named, present, to_yaml, type_of
+from digitexp.config import CONF, change, flatten, network_named, to_yaml, type_of
+from digitexp.costs import training_tflop
 from digitexp.data.mnist import read_mnist
 from digitexp.data.sets import load
+from digitexp.decisive import decisive, present
 from digitexp.errors import ConfigError, DigitexpError
-from digitexp.planning import cost, plan
+from digitexp.planning import plan
 from digitexp.settings import Dense
 
 CHOICES = [
@@ -152,7 +154,7 @@ def test_every_recipe_gives_its_command_and_plans(recipe, configure, mnist):
     assert spelt.config.training.precision == "float32"
     known = {"seed003": "cnn"}
     assert recipe in ("best", "fast996") or spelt.config.model == network_named(known.get(recipe, recipe))
-    assert recipe != "fast996" or cost(spelt.config) <= 12  # TFLOP, the promise of its name
+    assert recipe != "fast996" or training_tflop(spelt.config) <= 12  # TFLOP, the promise of its name
 
 
 @pytest.mark.parametrize("recipe", PUBLISHED)

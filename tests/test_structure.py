@@ -13,6 +13,7 @@ ROOMS = {
     "registry": set(),
     "settings": {"omegaconf"},
     "config": {"omegaconf"},
+    "decisive": set(),
     "space": set(),
     "signature": set(),
     "compose": {"hydra", "omegaconf"},
@@ -25,6 +26,7 @@ ROOMS = {
     "runs": set(),
     "executors": {"psutil", "distributed"},
     "planning": set(),
+    "costs": set(),
     "watch": set(),
     "search": {"keras_tuner"},
     "tracking": {"mlflow", "psutil", "uvicorn", "keras"},  # keras: to hand the best network to MLflow

@@ -214,16 +214,16 @@ VERBS: dict[str, Callable[[Config], int]] = {
 
 
 def _show_plan(config: Config, question: str) -> "Plan":
-    from digitexp import planning
+    from digitexp import costs, planning
     from digitexp.tracking import ledger, portable
 
     spelt = planning.plan(config, partial(ledger.network, config.tracking.uri))
     finished = set(portable.finished(config.tracking.runs))
-    spent: list[planning.Spent] = []
+    spent: list[costs.Spent] = []
     if stores.exists(config.tracking.uri):
         entries = ledger.finished(config.tracking.uri)
         finished |= {entry.signature for entry in entries}
-        spent = [planning.Spent(entry.kind, entry.tflop, entry.seconds) for entry in entries if entry.seconds]
+        spent = [costs.Spent(entry.kind, entry.tflop, entry.seconds) for entry in entries if entry.seconds]
     screen.show_plan(spelt, question, finished, spent)
     asked = ledger.asked(config.tracking.uri, config.experiment) if stores.exists(config.tracking.uri) else []
     if config.search.name and asked and spelt.question not in {one.question for one in asked}:

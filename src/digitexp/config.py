@@ -17,42 +17,10 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException, Vali
 
 from digitexp import registry
 from digitexp.errors import ConfigError
-from digitexp.settings import ESTIMATORS, SCHEDULES, SCRATCH, Baseline, Config, Data, Training, choose
+from digitexp.settings import Config, choose
 
 # What a trial may vary: the sections that decide a run's numbers, less the seed, which `search.repeats` varies.
 SWEPT = ("data", "model", "optimizer", "loss", "training")
-
-# Settings that change nothing at these values: left out of what decides a run, so that a run that was recorded before
-# the setting existed is still the same run.
-NEUTRAL: dict[str, Any] = {
-    "data.test_labels": None,
-    "data.also.name": "none",
-    "data.also.path": None,
-    "data.split": "stratified",
-    "data.writers": None,
-    "data.folds": None,
-    "data.balance": "natural",
-    "data.remove_leakage": False,
-    "data.near_duplicates": False,
-    "data.drawn.stroke_width": 0.0,
-    "training.precision": "float32",
-    "training.class_weights": "none",
-    "training.until": None,
-    "training.start": SCRATCH,
-    "training.schedule.name": "constant",
-    "training.early_stopping.patience": None,
-    "training.label_smoothing": 0.0,
-    "training.ema": None,
-    "evaluation.target": None,
-    "evaluation.shifts": 0,
-    "model.global_pooling": "none",
-    **{f"model.conv_{number}.strides": 1 for number in range(1, 7)},
-    **{f"model.conv_{number}.pooling": "max" for number in range(1, 7)},
-    **{f"model.conv_{number}.normalization": "before" for number in range(1, 7)},
-    **{f"model.head_{number}.normalization": "before" for number in range(1, 4)},
-    **{f"training.augmentation.{name}": 0.0 for name in ("rotation", "zoom", "shift", "shear", "brightness")},
-}
-
 
 _INSTALLED = Path(__file__).parent / "conf"
 CONF = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "conf"
@@ -220,59 +188,6 @@ def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def present(config: Config) -> dict[str, Any]:
-    """What decides a run's numbers, as `{dotted path: value}`: absent layers and settings left to Keras are removed."""
-    kept: dict[str, Any] = {"seed": config.seed}
-    for section in ("data", "model", "optimizer", "training", "evaluation"):
-        kept |= flatten(getattr(config, section), f"{section}.")
-    kept["loss"] = config.loss
-    # What a preset stands for decides, not its name.
-    del kept["training.augmentation.preset"]
-    kept |= {f"training.augmentation.{name}": amount for name, amount in config.training.augmentation.amounts.items()}
-    absent = {
-        path.rpartition(".")[0] for path, value in kept.items() if path.endswith((".units", ".filters")) and value == 0
-    }
-    unused = _unused(config.data) | _unused_of_training(config.training) | _unused_of_baseline(config)
-    unused.add("evaluation.ensemble")  # of runs that are finished
-    if config.training.last == config.training.epochs:  # it is the whole run, whoever asks for it
-        unused.add("training.until")
-    return {
-        path: value
-        for path, value in kept.items()
-        if path not in unused
-        and not (path in NEUTRAL and value == NEUTRAL[path])
-        and path.rpartition(".")[0] not in absent
-        and not (path.startswith("optimizer.") and value is None)
-    }
-
-
-def _unused(data: Data) -> set[str]:
-    """The settings that change nothing with this data; without drawings, a run is the same as ever."""
-    unused = {"data.remove_leakage" if data.allow_leakage else "data.allow_leakage"}
-    unused |= {"data.validation"} if data.folds else {"data.fold"}
-    unused |= set() if data.split == "writer" else {"data.writers"}
-    if data.drawn.source == "none":
-        return unused | {"data.manual_labels", *flatten(data.drawn, "data.drawn.")}
-    if data.drawn.source != "store":
-        unused |= {"data.drawn.store", "data.drawn.recognised_by"}
-    return unused if data.drawn.source == "synthetic" else unused | {"data.drawn.count"}
-
-
-def _unused_of_training(training: Training) -> set[str]:
-    schedule = {f"training.schedule.{field.name}" for field in fields(training.schedule) if field.name != "name"}
-    schedule -= {f"training.schedule.{name}" for name in SCHEDULES[training.schedule.name]}
-    return schedule | ({"training.early_stopping.monitor"} if training.early_stopping.patience is None else set())
-
-
-def _unused_of_baseline(config: Config) -> set[str]:
-    """A baseline has settings of its own, and neither optimizer nor epochs."""
-    if not isinstance(config.model, Baseline):
-        return set()
-    others = {field.name for field in fields(Baseline)} - {"kind", "estimator", *ESTIMATORS[config.model.estimator]}
-    elsewhere = [*flatten(config.training, "training."), *flatten(config.optimizer, "optimizer.")]
-    return {*(f"model.{name}" for name in others), *elsewhere}
-
-
 def to_yaml(config: Config) -> str:
     """All settings as YAML, in the order in which they are declared."""
     return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
@@ -287,28 +202,6 @@ def _flat(node: Any, at: str) -> dict[str, Any]:
     if not isinstance(node, dict) or at == "search.space":
         return {at: node}
     return {path: value for key, child in node.items() for path, value in _flat(child, _join(at, str(key))).items()}
-
-
-def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Of all settings as `{dotted path: value}`, those from which a run can be configured again, less its seed.
-
-    Of an absent layer only its `units: 0` or `filters: 0` is kept, of the optimizer only what has a value. Where
-    `model` names a file of conf/model, the settings of that network are kept.
-    """
-    if "model" in settings:
-        named = flatten(network_named(settings["model"]), "model.")
-        settings = {path: value for path, value in settings.items() if path.split(".")[0] != "model"} | named
-    absent = {
-        path.rpartition(".")[0] for path, value in settings.items() if path.endswith((".units", ".filters")) and value == 0
-    }
-    return {
-        path: value
-        for path, value in settings.items()
-        if (path.split(".")[0] in (*SWEPT, "evaluation") or (path == "extensions" and value))
-        and (path.rpartition(".")[0] not in absent or path.endswith((".units", ".filters")))
-        and not (path.startswith("optimizer.") and value is None)
-        and not (path == "training.until" and value is None)
-    }
 
 
 def nested_yaml(settings: Mapping[str, Any]) -> str:

@@ -1,24 +1,21 @@
-"""What a question would run, what of it is finished, and what the rest would cost. Needs neither TensorFlow nor a store."""
+"""What a question would run: its trials, its runs and their signatures. Needs neither TensorFlow nor a store."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 from digitexp import space
-from digitexp.config import change, present
+from digitexp.config import change
 from digitexp.data import sets, sources
+from digitexp.decisive import present
 from digitexp.errors import DataError, SpaceError
-from digitexp.models.layers import layers, training_flops
+from digitexp.models.layers import layers
 from digitexp.settings import SCRATCH, Config, Data
 from digitexp.signature import contents, question, signature
 from digitexp.space import Parameter, Point
 from digitexp.training.engines import resolve
-
-START_SECONDS = 1.5  # TensorFlow traces a new network before its first epoch
-GUESSED_RATE = {"cnn": 15.0, "dense": 170.0, "lanes": 20.0}  # seconds per TFLOP on two cores, where no run is recorded yet
 
 
 @dataclass(frozen=True)
@@ -35,15 +32,6 @@ class Job:
     signature: str
     whole: str
     start: int = 0
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What a recorded run cost on this machine; `tflop` is None of what has no layers that are known."""
-
-    kind: str
-    tflop: float | None
-    seconds: float
 
 
 class _Read(NamedTuple):
@@ -243,50 +231,6 @@ def difference(recorded: Mapping[str, Any], config: Config) -> dict[str, tuple[A
     asked = ("method", "objective", "repeats", "space", "trials", "factor")
     now = present(config) | {f"search.{name}": getattr(config.search, name) for name in asked}
     return {path: (recorded.get(path), value) for path, value in now.items() if recorded.get(path, value) != value}
-
-
-def cost(config: Config, start: int = 0) -> float | None:
-    """TFLOP of training one run from epoch `start`; None for a network that a user registered."""
-    specs = layers(config)
-    if specs is None:
-        return None
-    return training_flops(specs) * sets.size(config.data) * (config.training.last - start) / 1e12
-
-
-def expected_seconds(jobs: Sequence[Job], spent: Sequence[Spent]) -> tuple[float, bool]:
-    """How long these runs would take one after another, and whether recorded runs say so or a guess does.
-
-    A run whose layers are not known takes as long as the recorded ones of its kind; without any, nothing can be guessed.
-    """
-    kinds = {_kind(job.config) for job in jobs}
-    rates = {kind: _rate(kind, spent) for kind in kinds}
-    others = {kind: [run.seconds for run in spent if run.kind == kind and run.tflop is None] for kind in kinds}
-    seconds, known = 0.0, True
-    for job in jobs:
-        kind, tflop = _kind(job.config), cost(job.config, job.start)
-        if tflop is None:
-            seconds += median(others[kind] or [START_SECONDS])
-            known &= bool(others[kind])
-        else:
-            seconds += START_SECONDS + tflop * (rates[kind] or GUESSED_RATE.get(kind, GUESSED_RATE["dense"]))
-            known &= rates[kind] is not None
-    return seconds, known
-
-
-def _kind(config: Config) -> str:
-    return "lanes" if config.training.engine == "lanes" else config.model.kind
-
-
-def _rate(kind: str, spent: Sequence[Spent]) -> float | None:
-    """Seconds a TFLOP, at which half of the recorded TFLOP were trained: many small runs say little about a large one."""
-    known = sorted((max(0.0, run.seconds - START_SECONDS) / run.tflop, run.tflop)
-                   for run in spent if run.kind == kind and run.tflop)  # fmt: skip
-    half, done = sum(tflop for _, tflop in known) / 2, 0.0
-    for rate, tflop in known:
-        done += tflop
-        if done >= half:
-            return rate
-    return None
 
 
 def as_values(parameter: Parameter) -> list[Any] | str:

@@ -11,8 +11,9 @@ from typing import Any
 
 from digitexp import planning
 from digitexp.compose import compose
-from digitexp.config import CONF, NEUTRAL, change, flatten
+from digitexp.config import CONF, change, flatten
 from digitexp.data import drawings, sets
+from digitexp.decisive import NEUTRAL
 from digitexp.errors import ConfigError, DataError, DigitexpError, TrackingError
 from digitexp.evaluation import compare, counts
 from digitexp.evaluation.compare import Interval

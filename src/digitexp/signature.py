@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 from digitexp import registry
-from digitexp.config import present
+from digitexp.decisive import present
 from digitexp.settings import PROPOSED, Config
 
 # Raised whenever the same configuration would give other numbers than before.

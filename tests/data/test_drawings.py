@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from digitexp.compose import compose
-from digitexp.config import present
 from digitexp.data.drawings import PEN_SEED, count, digests, files, rasters, read
 from digitexp.data.geometry import normalise
 from digitexp.data.pen import draw
 from digitexp.data.sources import source_digests
+from digitexp.decisive import present
 from digitexp.errors import ConfigError, DataError
 from digitexp.settings import Drawn
 from digitexp.signature import signature

@@ -12,11 +12,11 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from digitexp.compose import compose
-from digitexp.config import present
 from digitexp.data import drawings, sets, sources
 from digitexp.data.geometry import normalise
 from digitexp.data.sources import CLASSES
 from digitexp.data.store import DrawingStore, Prediction
+from digitexp.decisive import present
 from digitexp.errors import ConfigError, DataError
 from digitexp.signature import signature
 

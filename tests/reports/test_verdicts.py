@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from digitexp.compose import compose
-from digitexp.config import decisive, flatten
+from digitexp.config import flatten
+from digitexp.decisive import decisive
 from digitexp.errors import ConfigError
 from digitexp.evaluation.counts import Count
 from digitexp.reports import findings, report, verdicts

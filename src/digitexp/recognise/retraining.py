@@ -20,8 +20,9 @@ from uuid import uuid4
 import numpy as np
 
 from digitexp import compose
-from digitexp.config import decisive, flatten
+from digitexp.config import flatten
 from digitexp.data import drawings
+from digitexp.decisive import decisive
 from digitexp.errors import ConfigError, DataError, TrackingError
 from digitexp.evaluation import compare, ties
 from digitexp.planning import plan

@@ -9,12 +9,13 @@ from digitexp.screen.console import as_text, console, count, duration, facts
 from digitexp.settings import MIXED
 
 if TYPE_CHECKING:
-    from digitexp.planning import Plan, Spent
+    from digitexp.costs import Spent
+    from digitexp.planning import Plan
 
 
 def show_plan(plan: "Plan", question: str, finished: set[str], spent: Sequence["Spent"]) -> None:
     """What is asked, what would run, and how long that would take."""
-    from digitexp import planning
+    from digitexp import costs, planning
     from digitexp.data import drawings, sets
 
     jobs = plan.listed_jobs()
@@ -49,10 +50,10 @@ def show_plan(plan: "Plan", question: str, finished: set[str], spent: Sequence["
     else:
         about.add_row("runs", f"{total}: {len(unique) - len(pending)} finished, {len(pending)} to train")
     if pending:
-        seconds, known = planning.expected_seconds(pending, spent)
+        seconds, known = costs.expected_seconds(pending, spent)
         basis = "from recorded runs" if known else "a guess: no such network is recorded on this machine yet"
         said = f"about {duration(seconds)} ({basis})"
-        if not known and any(planning.cost(job.config) is None for job in pending):
+        if not known and any(costs.training_tflop(job.config) is None for job in pending):
             said = "not known: nothing of the kind is recorded on this machine yet"
         about.add_row("time", said)
     console.print(f"[bold]{config.search.name or 'one network'}[/]  {escape(question)}")

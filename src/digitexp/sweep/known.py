@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from digitexp.planning import Job, Plan, Spent
+from digitexp.costs import Spent
+from digitexp.planning import Job, Plan
 from digitexp.tracking import reader
 from digitexp.tracking.reader import Recorded
 from digitexp.tracking.store import Store

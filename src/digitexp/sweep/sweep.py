@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digitexp import planning
+from digitexp.costs import expected_seconds
 from digitexp.errors import DataError
 from digitexp.executors.choice import executor
 from digitexp.executors.executor import Bundle, Executor, Work
@@ -187,7 +187,7 @@ class Sweep:
         most = self.plan.config.search.max_failures
         if most is not None and len(self._failed) >= most:
             return FAILURES
-        if self._deadline and time.monotonic() + planning.expected_seconds(jobs, self._known.spent)[0] > self._deadline:
+        if self._deadline and time.monotonic() + expected_seconds(jobs, self._known.spent)[0] > self._deadline:
             return BUDGET
         return None
 
@@ -202,7 +202,7 @@ class Sweep:
             self._failed.add(job.signature)
             self.failures |= dict.fromkeys(trials, outcome.message)
         elif finished:
-            self._estimated += planning.expected_seconds([job], self._planned)[0] / self.plan.config.execution.workers
+            self._estimated += expected_seconds([job], self._planned)[0] / self.plan.config.execution.workers
             self._known.remember(finished, {name: told.hits for name, told in outcome.predictions.items()})
             self._reached[job.whole] = job.config.training.last
             self.trained += 1

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from digitexp.config import NEUTRAL, decisive, from_yaml
+from digitexp.config import from_yaml
+from digitexp.decisive import NEUTRAL, decisive
 from digitexp.errors import TrackingError, nearest
 from digitexp.results import Predictions, Result
 from digitexp.tracking import artifacts

@@ -17,7 +17,8 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from digitexp.config import flatten, present
+from digitexp.config import flatten
+from digitexp.decisive import present
 from digitexp.errors import TrackingError
 from digitexp.results import Failure, Result
 from digitexp.settings import Config
