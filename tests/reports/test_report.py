@@ -19,7 +19,7 @@ from digitexp.errors import ConfigError, DataError, TrackingError
 from digitexp.evaluation.compare import wilson
 from digitexp.evaluation.importance import Importance
 from digitexp.planning import plan
-from digitexp.reports import answer, findings, pages, report, ties
+from digitexp.reports import answer, finding_pictures, findings, pages, report, ties
 from digitexp.tracking import portable
 from digitexp.tracking.records import RunRecord, SweepRecord
 
@@ -499,6 +499,6 @@ def test_what_would_end_a_tie_is_for_the_corrected_test():
 def test_a_forest_that_explains_nothing_is_not_drawn(monkeypatch):
     drops = np.full((3, 2), 0.1)
     for explained, drawn in ((-0.13, False), (0.5, True)):
-        monkeypatch.setattr(findings, "importance_of", lambda _, share=explained: Importance(["a", "b"], drops, share))
+        monkeypatch.setattr(finding_pictures, "importance_of", lambda _, share=explained: Importance(["a", "b"], drops, share))
         gathered = report.gather(sweep_of([run_of(0, 1, share(9))]))
-        assert (findings._importance(gathered, "") is not None) == drawn
+        assert (finding_pictures._importance(gathered, "") is not None) == drawn

@@ -12,8 +12,9 @@ from digitexp.decisive import decisive
 from digitexp.errors import ConfigError
 from digitexp.evaluation.counts import Count
 from digitexp.reports import findings, report, verdicts
+from digitexp.reports.beside import AGREES, DIFFERS, FEW, WIDE
 from digitexp.reports.claims import Claim, Number, Reported, read
-from digitexp.reports.verdicts import AGREES, DIFFERS, FEW, NOT, REPRODUCED, UNCLEAR, UNTESTABLE, WIDE
+from digitexp.reports.verdicts import NOT, REPRODUCED, UNCLEAR, UNTESTABLE
 from digitexp.settings.verbs import VERSION
 from digitexp.tracking.records import RunRecord, SweepRecord
 

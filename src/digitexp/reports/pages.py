@@ -10,7 +10,7 @@ import numpy as np
 
 from digitexp.evaluation import compare, scores
 from digitexp.evaluation.scores import by_row
-from digitexp.reports import findings, pictures, ranking
+from digitexp.reports import finding_pictures, findings, pictures, ranking
 from digitexp.reports.answer import answer, images, p_text
 from digitexp.reports.provenance import RUNS, best_file, commands, cost, data, varies
 from digitexp.reports.ranking import Row
@@ -23,7 +23,7 @@ from digitexp.tracking import portable
 RESULTS, BEST = "results.csv", "best.yaml"
 FIGURES = (
     "ranking.png", "values.png", "accuracy.png", "loss.png", "confusion-best.png", "confusion-worst.png", "roc.png",
-    "roc-best.png", "roc-worst.png", *findings.FIGURES,
+    "roc-best.png", "roc-worst.png", *finding_pictures.FIGURES,
 )  # fmt: skip
 NOTHING_REPORTED = Evidence()
 PAIRS = 8  # of digits that were taken for each other
@@ -37,7 +37,7 @@ def write(report: Report, folder: Path, models: Sequence[str], evidence: Evidenc
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, prefix=".unfinished-") as name_of:
         scratch = Path(name_of)
-        drawn = [*pictures.draw_report(report, scratch), *findings.draw(report, evidence, scratch)]
+        drawn = [*pictures.draw_report(report, scratch), *finding_pictures.draw(report, evidence, scratch)]
         (scratch / RUNS).write_text(portable.table(report.sweep))
         portable.write_hits(report.sweep, scratch / portable.HITS)
         _results(report).to_csv(scratch / RESULTS, index=False)
@@ -76,7 +76,7 @@ def content(report: Report, folder: Path) -> dict[str, Any]:
         "rows": rows,
         "arithmetic": len({row["tflop"] for row in rows} - {""}) > 1,
         "notes": _notes(report),
-        "captions": _captions(report) | findings.captions(report),
+        "captions": _captions(report) | finding_pictures.captions(report),
         "pairs": _pairs(report, best),
         "digits": _digits(report, best),
         "areas": _areas(report),

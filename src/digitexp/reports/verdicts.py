@@ -14,20 +14,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from digitexp.evaluation import compare, estimates, shares
+from digitexp.evaluation import compare, estimates
 from digitexp.evaluation.compare import Interval
 from digitexp.evaluation.estimates import Estimate
 from digitexp.reports import correlation, ranking
-from digitexp.reports.claims import Claim, Comparison, Number, Point, Reported, point_text
+from digitexp.reports.beside import Beside, beside, row_of
+from digitexp.reports.claims import Claim, Comparison, Point, Reported, point_text
 from digitexp.reports.correlation import Stratum
 from digitexp.reports.ranking import Row
 from digitexp.reports.report import Report
 from digitexp.settings import Rule
-from digitexp.tracking.records import RunRecord
 
 REPRODUCED, NOT, UNCLEAR, UNTESTABLE = "reproduced", "not reproduced", "inconclusive", "not testable here"
-AGREES, DIFFERS = "could be one more seed of ours", "could not be one more seed of ours"
-WIDE, FEW = "too wide to tell", "too few seeds"
 NO_JUDGE = "this program has no test for it"
 GEOMETRY = {"raw": "drawings as drawn", "box": "drawings cropped", "mnist": "drawings in MNIST's geometry"}
 
@@ -63,21 +61,6 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """A reported number beside ours. `range` is where a further seed of ours would lie, None of too few seeds.
-
-    It is a prediction range for all numbers of the sweep that are held against ours together (Bonferroni).
-    """
-
-    number: Number
-    row: Row
-    mean: float
-    interval: Interval | None
-    range: Interval | None
-    verdict: str
-
-
-@dataclass(frozen=True)
 class Evidence:
     """What a sweep says about what was reported, by which rule, and whether the runs were made under that very rule."""
 
@@ -101,7 +84,7 @@ def judge(report: Report, reported: Reported, rule: Rule) -> Evidence:
     rules = {run.facts.get("rule") for run in report.sweep.runs}
     fixed = None if None in rules else rules == {rule.digest}
     earlier = sorted(other for other in rules if other and other != rule.digest)
-    return Evidence(rule.digest, verdicts, _beside(report, reported, rule), fixed, earlier, rule.alpha)
+    return Evidence(rule.digest, verdicts, beside(report, reported, rule), fixed, earlier, rule.alpha)
 
 
 def _compare(report: Report, claim: Claim, rule: Rule) -> tuple[list[Tested], str]:
@@ -172,24 +155,6 @@ def _unmeasured(report: Report, metric: str, rule: Rule) -> str:
         return "one seed does not say how far seeds differ"
     machines = {tuple(run.facts.get(fact) for fact in ("host", "cpu", "cores")) for run in runs}
     return "the runs were timed on different machines" if metric == "seconds" and len(machines) > 1 else ""
-
-
-def row_of(report: Report, point: Point) -> Row | None:
-    """The finished setting that a reported point is, all else as in the first of the list; None if there is none."""
-    first = _whole(min(report.sweep.runs, key=lambda run: run.trial))
-    wanted = {path: first.get(path) for path in report.paths} | dict(point)
-    rows = [row for row in report.finished if _is(report.runs(row)[0], point)]
-    exact = [row for row in rows if _is(report.runs(row)[0], wanted)]
-    return exact[0] if exact else rows[0] if len(rows) == 1 else None
-
-
-def _is(run: RunRecord, point: Point) -> bool:
-    return all(_whole(run).get(path) == value for path, value in point.items())
-
-
-def _whole(run: RunRecord) -> Point:
-    """The settings of a run, `model` among them where a whole network was chosen by name."""
-    return {**run.settings, **run.point}
 
 
 def _estimate(left: Row, right: Row | float, metric: str) -> Estimate:
@@ -293,48 +258,3 @@ def _of(one: Stratum) -> str:
     return ", ".join(filter(None, [one.kind, GEOMETRY.get(one.geometry, "")]))
 
 
-def _beside(report: Report, reported: Reported, rule: Rule) -> list[Beside]:
-    pairs = [(number, row, _apart(report, row, number, rule)) for number in reported.numbers
-             if number.point and number.value is not None and (row := row_of(report, number.point))
-             and all(number.metric in run.metrics for run in report.runs(row))]  # fmt: skip
-    held = sum(not why for *_, why in pairs)
-    found = []
-    for number, row, why in pairs:
-        further = _further(row, number.metric, 1 - rule.alpha / max(held, 1), rule)
-        verdict = why or _number_verdict(number, further, rule)
-        found.append(Beside(number, row, row.scored.mean(number.metric), row.intervals.get(number.metric), further, verdict))
-    return sorted(found, key=lambda one: (one.number.metric, one.row.scored.trial))
-
-
-def _apart(report: Report, row: Row, number: Number, rule: Rule) -> str:
-    """Why a reported number is not held against ours, if so: other images, other data, or other epochs."""
-    settings = report.runs(row)[0].settings
-    if number.metric not in rule.widest:
-        return "other images" if number.metric.startswith("drawn/") else "the rule says nothing of this measure"
-    if settings["data.name"] not in rule.data or settings.get("data.limit") or report.leakage:
-        return "other data"
-    if number.epochs not in (None, settings["training.epochs"]):
-        return f"other epochs: {settings['training.epochs']}, reported {number.epochs}"
-    return ""
-
-
-def _further(row: Row, metric: str, confidence: float, rule: Rule) -> Interval | None:
-    """Where one more seed of ours would lie, on other images where theirs were others (val)."""
-    values = [run[metric] for run in row.scored.metrics]
-    found = shares.further_seed(values, confidence) if len(values) >= rule.seeds else None
-    if found is None or not metric.endswith("/accuracy"):
-        return found and Interval(max(0.0, found.low), found.high)  # a loss
-    mean, half = (found.low + found.high) / 2, (found.high - found.low) / 2
-    if metric.startswith("val/"):
-        images = compare.score(mean, row.scored.shares("val").images, confidence)
-        half = math.hypot(half, math.sqrt(2) * (images.high - images.low) / 2)  # of our images, and of theirs
-    return Interval(max(0.0, mean - half), min(1.0, mean + half))
-
-
-def _number_verdict(number: Number, further: Interval | None, rule: Rule) -> str:
-    """Whether a reported number could be a further seed of ours."""
-    if further is None or number.value is None:
-        return FEW
-    if not further.low <= number.value <= further.high:
-        return DIFFERS
-    return WIDE if further.high - further.low > rule.widest[number.metric] else AGREES

@@ -11,7 +11,7 @@ from digitexp.settings.checks import choose, require
 
 # ruff: noqa: UP045  (OmegaConf reads `Optional[int]` in a schema in every version, `int | None` only in the newest)
 
-VERSION = 3  # of the rule: raised whenever reports/verdicts.py concludes something else from the same runs
+VERSION = 3  # of the rule: raised whenever reports/verdicts.py or beside.py concludes something else from the same runs
 
 
 @dataclass
