@@ -24,9 +24,9 @@ from digitexp.data.digits import Digits
 from digitexp.models import network
 from digitexp.settings import Config
 from digitexp.training import updates
+from digitexp.training.padding import assign, slots, stack, stack_slots, unpadded
 
 PREDICTED_AT_ONCE = 512  # images, by all lanes together
-SHARED = "u_product"  # what Nadam remembers of no weight in particular: one number
 
 
 class Batch(NamedTuple):
@@ -65,15 +65,15 @@ class Program:
         self._labels = tf.constant(_joined([digits.labels for digits in unique]), tf.int32)
 
         parameters = [list(column) for column in zip(*(model.trainable_variables for model in models), strict=True)]
-        self._weights = [tf.Variable(self._fold(p, _stack(column))) for p, column in enumerate(parameters)]
+        self._weights = [tf.Variable(self._fold(p, stack(column))) for p, column in enumerate(parameters)]
         remembered = list(zip(*map(slots, models), strict=True))
         self._slots = [
-            {name: tf.Variable(self._fold(p, slot)) for name, slot in _stack_slots(remembered[p], column).items()}
+            {name: tf.Variable(self._fold(p, slot)) for name, slot in stack_slots(remembered[p], column).items()}
             for p, column in enumerate(parameters)
         ]
         self._steps = tf.Variable([int(model.optimizer.iterations) for model in models], dtype=tf.int64)
         widths = np.array([[kernel.shape[1] for kernel in model.trainable_variables[::2]] for model in models])
-        self._real = [_real(widths, layer) for layer in range(widths.shape[1])]
+        self._real = [unpadded(widths, layer) for layer in range(widths.shape[1])]
         self._rule = updates.RULES[configs[0].optimizer.name]
         self._settings = _settings(configs)
         self._compiled_step = tf.function(self._step, jit_compile=True, autograph=False)
@@ -110,9 +110,9 @@ class Program:
         model = self._models[lane]
         model.optimizer.iterations.assign(self._steps[lane])
         for p, (variable, own) in enumerate(zip(model.trainable_variables, slots(model), strict=True)):
-            _assign(self.of_lane(p, self._weights[p], lane), variable)
+            assign(self.of_lane(p, self._weights[p], lane), variable)
             for name, slot in own.items():
-                _assign(self.of_lane(p, self._slots[p][name], lane), slot)
+                assign(self.of_lane(p, self._slots[p][name], lane), slot)
 
     def of_lane(self, p: int, folded: tf.Variable, lane: int) -> np.ndarray:
         """Parameter `p`, or a slot of it, of one lane: (rows, columns)."""
@@ -218,20 +218,6 @@ class Program:
         return tf.nn.softmax(self._logits(images))
 
 
-def slots(model: keras.Model) -> list[dict[str, keras.Variable]]:
-    """What the optimizer remembers of each parameter, by Keras' names: `layer_1_kernel_momentum` is "momentum" of a kernel.
-
-    A number that it remembers of none in particular (Nadam's product of momenta) is given with each.
-    """
-    remembered = model.optimizer.variables[2:]  # after the count of steps and the learning rate
-    shared = {SHARED: remembered[-1]} if remembered and remembered[-1].shape == () else {}
-    stems = [f"{parameter.path.replace('/', '_')}_" for parameter in model.trainable_variables]
-    return [
-        {variable.name.removeprefix(stem): variable for variable in remembered if variable.name.startswith(stem)} | shared
-        for stem in stems
-    ]
-
-
 def _by_layer(configs: Sequence[Config]) -> tuple[list[list[str]], list[list[float]]]:
     """Activations and dropout rates of every hidden layer, one a lane."""
     present = [[slot for slot in vars(config.model).values() if getattr(slot, "units", 0)] for config in configs]
@@ -247,42 +233,9 @@ def _settings(configs: Sequence[Config]) -> dict[str, np.ndarray]:
     return {name.removeprefix("optimizer."): np.array([float(settings.get(name, 0)) for settings in used]) for name in names}
 
 
-def _real(widths: np.ndarray, layer: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which columns (lanes, 1, units) and which rows (lanes, units before, 1) of a layer's kernels are no padding."""
-    before = widths[:, layer - 1] if layer else np.ones(len(widths), int)
-    columns = np.arange(widths[:, layer].max()) < widths[:, layer, None]
-    rows = np.arange(before.max()) < before[:, None]
-    return columns[:, None, :], rows[:, :, None]
-
-
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """One after the other; a single one as it is, without a copy."""
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def _stack(variables: Sequence[keras.Variable | None]) -> np.ndarray:
-    """(lanes, rows, columns) of the lanes' matrices, vectors or numbers, padded with 0; None is all 0."""
-    matrices = [np.zeros((1, 1), np.float32) if variable is None else np.atleast_2d(variable) for variable in variables]
-    stacked = np.zeros((len(matrices), *np.max([matrix.shape for matrix in matrices], axis=0)), np.float32)
-    for lane, matrix in zip(stacked, matrices, strict=True):
-        lane[: matrix.shape[0], : matrix.shape[1]] = matrix
-    return stacked
-
-
-def _stack_slots(lanes: Sequence[dict[str, keras.Variable]], weights: Sequence[keras.Variable]) -> dict[str, np.ndarray]:
-    """The lanes' slots by name; one that is as large as the weights of its lane is padded as they are."""
-    stacked = {name: _stack([slots.get(name) for slots in lanes]) for name in sorted(set().union(*lanes))}
-    shape = _stack(weights).shape
-    return {name: slot if name == SHARED else _pad(slot, shape) for name, slot in stacked.items()}
-
-
-def _pad(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    return np.pad(array, [(0, size - found) for size, found in zip(shape, array.shape, strict=True)])
-
-
-def _assign(padded: np.ndarray, variable: keras.Variable) -> None:
-    rows, columns = np.atleast_2d(variable).shape
-    variable.assign(padded[:rows, :columns].reshape(variable.shape))
 
 
 def _by_run(names: Sequence[str], apply: Callable[..., tf.Tensor], *lanes: tf.Tensor) -> tf.Tensor:
