@@ -15,7 +15,10 @@ GUESSED_RATE = {"cnn": 15.0, "dense": 170.0, "lanes": 20.0}  # seconds per TFLOP
 
 @dataclass(frozen=True)
 class Spent:
-    """What a recorded run cost on this machine; `tflop` is None of what has no layers that are known."""
+    """What a recorded run cost: seconds of this whole machine, its share where runs shared it.
+
+    `tflop` is None of what has no layers that are known.
+    """
 
     kind: str
     tflop: float | None
@@ -31,7 +34,7 @@ def training_tflop(config: Config, start: int = 0) -> float | None:
 
 
 def expected_seconds(jobs: Sequence[Job], spent: Sequence[Spent]) -> tuple[float, bool]:
-    """How long these runs would take one after another, and whether recorded runs say so or a guess does.
+    """How long this machine would take for these runs, and whether recorded runs say so or a guess does.
 
     A run whose layers are not known takes as long as the recorded ones of its kind; without any, nothing can be guessed.
     """

@@ -109,8 +109,10 @@ def _distinct(runs: Sequence[RunRecord], text: Any) -> str:
 def _machine(facts: Mapping[str, str]) -> str:
     cores = f"{facts['cores']} core{'' if facts['cores'] == '1' else 's'}" if "cores" in facts else ""
     memory = f"{facts['memory']} GiB" if "memory" in facts else ""
+    shared = int(facts.get("workers", 1))
+    beside = f"{shared} runs side by side" if shared > 1 else ""
     host = f"host {facts['host']}" if "host" in facts else ""
-    return ", ".join(filter(None, [facts.get("cpu", ""), cores, memory, host]))
+    return ", ".join(filter(None, [facts.get("cpu", ""), cores, memory, host, beside]))
 
 
 def _commit(facts: Mapping[str, str]) -> str:

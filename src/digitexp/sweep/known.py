@@ -49,8 +49,8 @@ class Known:
                 self._own[run.trial, run.signature] = run
         known = self._anywhere.get(run.signature)
         here = run.host == socket.gethostname() and not run.trained_in and not run.imported
-        if known is None and here and "seconds" in run.metrics:
-            self.spent.append(Spent(run.kind, run.metrics.get("tflop"), run.metrics["seconds"]))
+        if known is None and here and run.machine_seconds is not None:
+            self.spent.append(Spent(run.kind, run.metrics.get("tflop"), run.machine_seconds))
         if known is None or not known.id:
             self._anywhere[run.signature] = run
 

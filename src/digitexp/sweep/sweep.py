@@ -202,7 +202,7 @@ class Sweep:
             self._failed.add(job.signature)
             self.failures |= dict.fromkeys(trials, outcome.message)
         elif finished:
-            self._estimated += expected_seconds([job], self._planned)[0] / self.plan.config.execution.workers
+            self._estimated += expected_seconds([job], self._planned)[0]
             self._known.remember(finished, {name: told.hits for name, told in outcome.predictions.items()})
             self._reached[job.whole] = job.config.training.last
             self.trained += 1

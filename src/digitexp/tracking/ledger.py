@@ -19,7 +19,7 @@ from digitexp.tracking.store import NETWORK, TAG, exists, open_store, resolve
 
 _QUERY = f"""
     SELECT signature.value, CASE engine.value WHEN 'lanes' THEN engine.value ELSE kind.value END,
-        tflop.value, seconds.value, host.value, trained_in.value
+        tflop.value, seconds.value / COALESCE(workers.value, 1), host.value, trained_in.value
     FROM runs
     JOIN tags signature ON signature.run_uuid = runs.run_uuid AND signature.key = '{TAG}signature'
     JOIN params kind ON kind.run_uuid = runs.run_uuid AND kind.key = 'model.kind'
@@ -27,6 +27,7 @@ _QUERY = f"""
     LEFT JOIN latest_metrics tflop ON tflop.run_uuid = runs.run_uuid AND tflop.key = 'tflop'
     LEFT JOIN latest_metrics seconds ON seconds.run_uuid = runs.run_uuid AND seconds.key = 'seconds'
     LEFT JOIN tags host ON host.run_uuid = runs.run_uuid AND host.key = '{TAG}host'
+    LEFT JOIN tags workers ON workers.run_uuid = runs.run_uuid AND workers.key = '{TAG}workers'
     LEFT JOIN tags trained_in ON trained_in.run_uuid = runs.run_uuid AND trained_in.key = '{TAG}trained_in'
     WHERE runs.status = 'FINISHED' AND runs.lifecycle_stage = 'active'
     ORDER BY runs.start_time
@@ -70,7 +71,10 @@ def asked(uri: str | None, sweep: str) -> list[Asked]:
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished run: its kind as in `reader.Recorded`, and what it cost where that is known and was spent here."""
+    """A finished run: its kind as in `reader.Recorded`, and what it cost where that is known and was spent here.
+
+    Of the seconds, a run that shared the machine has its share: so long would the whole machine have taken.
+    """
 
     signature: str
     kind: str
@@ -88,7 +92,7 @@ def finished(uri: str | None) -> list[Entry]:
         from digitexp.tracking import reader
 
         return [
-            _entry(run.signature, run.kind, run.metrics.get("tflop"), run.metrics.get("seconds"), run.host, run.trained_in)
+            _entry(run.signature, run.kind, run.metrics.get("tflop"), run.machine_seconds, run.host, run.trained_in)
             for run in reader.finished(open_store(uri))
         ]
 

@@ -109,6 +109,7 @@ def begin_run(store: Store, parent: str, child: Child, started: str = "") -> Beg
         f"{TAG}trial": str(child.trial),
         f"{TAG}point": json.dumps(dict(child.point)),
         f"{TAG}rule": child.config.rule.digest,
+        f"{TAG}workers": str(child.config.execution.workers),
         "mlflow.parentRunId": parent,
         "mlflow.source.name": "digitexp",
     }

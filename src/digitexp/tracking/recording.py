@@ -160,4 +160,4 @@ def _recorded(run: _Open, parent: str, result: Result) -> Recorded:
     identity = run.begun.id if run.begun else ""
     kind = "lanes" if config.training.engine == "lanes" else config.model.kind
     return Recorded(identity, parent, child.signature, child.trial, config.seed, child.point, result.metrics, kind,
-                    socket.gethostname(), "", "", False)  # fmt: skip
+                    socket.gethostname(), "", config.execution.workers, "", False)  # fmt: skip
