@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from digitexp.compose import compose
+from digitexp.evidence import ranking
+from digitexp.evidence.ranking import Scored
 from digitexp.planning import plan
-from digitexp.reports import ranking
-from digitexp.reports.ranking import Scored
 from digitexp.screen import outcome
 from digitexp.sweep.outcome import Outcome
 

@@ -30,6 +30,7 @@ ROOMS = {
     "watch": set(),
     "search": {"keras_tuner"},
     "tracking": {"mlflow", "psutil", "uvicorn", "keras"},  # keras: to hand the best network to MLflow
+    "evidence": set(),
     "reports": {"jinja2", "matplotlib"},
     "recognise": {"fastapi", "pydantic", "cv2", "PIL", "uvicorn", "keras"},
     "sweep": set(),

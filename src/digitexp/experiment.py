@@ -12,13 +12,14 @@ from digitexp.compose import compose
 from digitexp.config import CONF, change, flatten, to_yaml
 from digitexp.data import sets
 from digitexp.errors import ConfigError, DataError, DigitexpError, TrackingError
+from digitexp.evidence import audit as audits
+from digitexp.evidence import claims, verdicts
+from digitexp.evidence import report as reports
 from digitexp.executors.executor import Work
 from digitexp.planning import Plan
-from digitexp.reports import answer, audit_pages, claims, exploration_page, pages, verdicts
-from digitexp.reports import audit as audits
+from digitexp.reports import answer, audit_pages, exploration_page, pages
 from digitexp.reports import exploration as explorations
 from digitexp.reports import front as front_page
-from digitexp.reports import report as reports
 from digitexp.settings import Config
 from digitexp.sweep.outcome import Outcome
 from digitexp.sweep.sweep import Sweep

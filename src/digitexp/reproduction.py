@@ -18,9 +18,9 @@ from digitexp.errors import ConfigError, DataError, DigitexpError, TrackingError
 from digitexp.evaluation import compare, counts
 from digitexp.evaluation.compare import Interval
 from digitexp.evaluation.counts import Count
+from digitexp.evidence import report as reports
 from digitexp.experiment import Reported, open_recorded
 from digitexp.reports import pair as pairs
-from digitexp.reports import report as reports
 from digitexp.reports import writers as written
 from digitexp.results import Failure, Result
 from digitexp.settings import SCRATCH, Config

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from digitexp import figures
-from digitexp.reports import pictures, ranking
-from digitexp.reports.ranking import Scored
+from digitexp.evidence import ranking
+from digitexp.evidence.ranking import Scored
+from digitexp.reports import pictures
 
 
 @pytest.mark.parametrize(("trials", "shown", "said"), [(20, 20, "Which?"), (1000, 20, "Which?: the best 20 of 1,000")])

@@ -18,8 +18,9 @@ from digitexp.data.sets import load
 from digitexp.errors import ConfigError, DataError, TrackingError
 from digitexp.evaluation.compare import wilson
 from digitexp.evaluation.importance import Importance
+from digitexp.evidence import report, ties
 from digitexp.planning import plan
-from digitexp.reports import answer, finding_pictures, findings, pages, report, ties
+from digitexp.reports import answer, finding_pictures, findings, pages
 from digitexp.tracking import portable
 from digitexp.tracking.records import RunRecord, SweepRecord
 

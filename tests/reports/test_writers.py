@@ -11,8 +11,9 @@ from digitexp.compose import compose
 from digitexp.data import drawings, pen
 from digitexp.data.store import DrawingStore
 from digitexp.errors import DataError
+from digitexp.evidence import report
 from digitexp.planning import plan
-from digitexp.reports import report, writers
+from digitexp.reports import writers
 from digitexp.tracking import reader
 from digitexp.tracking.records import RunRecord, SweepRecord
 from digitexp.tracking.store import open_store

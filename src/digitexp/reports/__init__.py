@@ -1,1 +1,1 @@
-"""Reports: what the recorded numbers say, for people. Tables for now."""
+"""Reports: what the recorded numbers say, for people."""

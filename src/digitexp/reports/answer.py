@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from digitexp.evaluation import compare
-from digitexp.reports.ranking import Row
-from digitexp.reports.report import Report, name, value
+from digitexp.evidence.ranking import Row
+from digitexp.evidence.report import Report, name, value
 
 NAMED = 3  # settings that a sentence lists; more are counted
 LONG = 40  # letters of a name that is not said twice
@@ -28,11 +28,6 @@ def images(report: Report, part: str) -> str:
 def percent(share: float, count: int) -> str:
     """A share of so many images, no finer than they allow: "97.5 %"."""
     return f"{100 * share:.{2 if count >= 2000 else 1}f} %"
-
-
-def p_text(p: float) -> str:
-    """A p-value: "0.032", or "< 0.001"."""
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def names(rows: Sequence[Row], paths: Sequence[str]) -> str:

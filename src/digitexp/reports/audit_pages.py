@@ -7,11 +7,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from digitexp import figures
+from digitexp.evidence import audit as audits
+from digitexp.evidence.audit import Audit, Judged, Opinion
+from digitexp.evidence.claims import Number, point_text
+from digitexp.evidence.report import p_text
 from digitexp.figures import effects
-from digitexp.reports import audit as audits
-from digitexp.reports.answer import p_text
-from digitexp.reports.audit import Audit, Judged, Opinion
-from digitexp.reports.claims import Number, point_text
 from digitexp.reports.rendering import PAGE, TEXT, inline, render
 from digitexp.settings import Rule
 

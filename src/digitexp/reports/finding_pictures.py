@@ -10,12 +10,12 @@ import numpy as np
 from digitexp import figures
 from digitexp.evaluation import compare
 from digitexp.evaluation.importance import EXPLAINED, Importance, importance
+from digitexp.evidence import ranking
+from digitexp.evidence.ranking import Row
+from digitexp.evidence.report import Report, name, short
+from digitexp.evidence.verdicts import Evidence
 from digitexp.figures import effects
-from digitexp.reports import ranking
 from digitexp.reports.pictures import numeric
-from digitexp.reports.ranking import Row
-from digitexp.reports.report import Report, name, short
-from digitexp.reports.verdicts import Evidence
 
 FIGURES = ("reported.png", "running.png", "importance.png", "parallel.png", "confusion-change.png")
 LINES = 8  # settings in the figure of the running accuracy

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from digitexp.evaluation import compare
-from digitexp.reports import ties
-from digitexp.reports.beside import HELD, Beside
-from digitexp.reports.claims import point_text
-from digitexp.reports.report import Report, name, short
-from digitexp.reports.ties import Against
-from digitexp.reports.verdicts import REPRODUCED, UNTESTABLE, Evidence, Tested, Verdict
+from digitexp.evidence import ties
+from digitexp.evidence.beside import HELD, Beside
+from digitexp.evidence.claims import point_text
+from digitexp.evidence.report import Report, name, short
+from digitexp.evidence.ties import Against
+from digitexp.evidence.verdicts import REPRODUCED, UNTESTABLE, Evidence, Tested, Verdict
 
 VERDICTS = "verdicts.csv"
 TOLD = ("test/", "val/")  # measures of which a reported number can be

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from digitexp.errors import ConfigError, DataError
-from digitexp.reports import audit as audits
-from digitexp.reports import claims, findings, report, verdicts
-from digitexp.reports.claims import Reported
+from digitexp.evidence import audit as audits
+from digitexp.evidence import claims, report, verdicts
+from digitexp.evidence.claims import Reported
+from digitexp.reports import findings
 from digitexp.reports.provenance import RUNS
 from digitexp.reports.rendering import markdown
 from digitexp.settings import Rule

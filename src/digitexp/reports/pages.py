@@ -10,13 +10,14 @@ import numpy as np
 
 from digitexp.evaluation import compare, scores
 from digitexp.evaluation.scores import by_row
-from digitexp.reports import finding_pictures, findings, pictures, ranking
-from digitexp.reports.answer import answer, images, p_text
+from digitexp.evidence import ranking
+from digitexp.evidence.ranking import Row
+from digitexp.evidence.report import Report, name, p_text, short, words
+from digitexp.evidence.verdicts import Evidence
+from digitexp.reports import finding_pictures, findings, pictures
+from digitexp.reports.answer import answer, images
 from digitexp.reports.provenance import RUNS, best_file, commands, cost, data, varies
-from digitexp.reports.ranking import Row
 from digitexp.reports.rendering import PAGE, TEXT, inline, render
-from digitexp.reports.report import Report, name, short, words
-from digitexp.reports.verdicts import Evidence
 from digitexp.settings import CLEAN
 from digitexp.tracking import portable
 

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from digitexp import figures
 from digitexp.evaluation import compare
 from digitexp.evaluation.compare import Interval
-from digitexp.reports.answer import p_text
+from digitexp.evidence.report import SETS, p_text, value
 from digitexp.reports.rendering import PAGE, TEXT, inline, render
-from digitexp.reports.report import SETS, value
 from digitexp.tracking.records import RunRecord
 
 IMAGES, FOLDER = "images.csv", "compare"

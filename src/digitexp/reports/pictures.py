@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from digitexp import figures
 from digitexp.evaluation import calibration, roc, scores
 from digitexp.evaluation.scores import Floats, Labels
-from digitexp.reports.ranking import Row, label
-from digitexp.reports.report import Report, short
-from digitexp.reports.report import name as name_of
+from digitexp.evidence.ranking import Row, label
+from digitexp.evidence.report import Report, short
+from digitexp.evidence.report import name as name_of
 from digitexp.results import Result
 
 

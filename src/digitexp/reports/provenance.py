@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from digitexp.config import nested_yaml
-from digitexp.reports.report import Report, name
+from digitexp.evidence.report import Report, name
 from digitexp.tracking.records import RunRecord
 
 RUNS = "runs.csv"

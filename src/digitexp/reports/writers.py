@@ -18,8 +18,8 @@ from digitexp import figures
 from digitexp.errors import DataError
 from digitexp.evaluation import compare
 from digitexp.evaluation.compare import Gain, Hits, Interval
+from digitexp.evidence.report import Report
 from digitexp.reports.rendering import PAGE, TEXT, inline, render
-from digitexp.reports.report import Report
 from digitexp.tracking.records import RunRecord
 
 LABELS = "data.manual_labels"

@@ -12,9 +12,9 @@ from digitexp.screen.console import COMMAND, as_text, console, count, duration, 
 from digitexp.settings import CLEAN, Baseline
 
 if TYPE_CHECKING:
+    from digitexp.evidence.ranking import Row
     from digitexp.experiment import Outcome
     from digitexp.planning import Plan
-    from digitexp.reports.ranking import Row
 
 LEAKAGE = (
     "LEAKAGE WAS PERMITTED (data.allow_leakage=true): images that are scored were trained on, so their accuracies are no "
@@ -98,7 +98,7 @@ def _measure(row: "Row", measure: str, between: str) -> str:
 
 def _clean(row: "Row") -> str:
     """What a setting scored on the part of each set that it was not trained on."""
-    from digitexp.reports.ranking import label
+    from digitexp.evidence.ranking import label
 
     measures = [name for name in row.intervals if name.endswith(f"{CLEAN}/accuracy")]
     scores = ", ".join(f"{measure} {_measure(row, measure, '  ')}" for measure in measures)
@@ -107,7 +107,7 @@ def _clean(row: "Row") -> str:
 
 def _verdict(rows: Sequence["Row"], objective: str | None, ensemble: bool) -> list[str]:
     """What the intervals and the top group support, in words; and the `ensemble` of the seeds, if it was asked for."""
-    from digitexp.reports import ranking, ties
+    from digitexp.evidence import ranking, ties
 
     seeds = max((len(row.scored.metrics) for row in rows), default=0)
     if seeds == 1:

@@ -120,7 +120,7 @@ def show_training(run: str) -> None:
 
 def show_again(found: "Again") -> None:
     """What is not as it was recorded, and every metric then and now."""
-    from digitexp.reports.answer import p_text  # brings SciPy along, which `--help` need not wait for
+    from digitexp.evidence.report import p_text  # brings SciPy along, which `--help` need not wait for
 
     console.print(f"[bold]{escape(found.name)}[/]  {found.signature}")
     about = facts()

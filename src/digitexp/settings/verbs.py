@@ -11,7 +11,7 @@ from digitexp.settings.checks import choose, require
 
 # ruff: noqa: UP045  (OmegaConf reads `Optional[int]` in a schema in every version, `int | None` only in the newest)
 
-VERSION = 3  # of the rule: raised whenever reports/verdicts.py or beside.py concludes something else from the same runs
+VERSION = 3  # of the rule: raised whenever evidence/ concludes something else from the same runs
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Doctor:
 class Rule:
     """When a reported claim counts as reproduced.
 
-    `version` stands for what is not a value: how reports/verdicts.py concludes. `margin` is by metric, `relative` too, as
+    `version` stands for what is not a value: how evidence/verdicts.py concludes. `margin` is by metric, `relative` too, as
     a share of the right side; `widest` is the range of a further seed beyond which it says nothing of a reported number.
     """
 

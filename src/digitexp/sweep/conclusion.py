@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from digitexp.data import sets
 from digitexp.evaluation import scores
+from digitexp.evidence import ranking
+from digitexp.evidence.ranking import Row, Scored
 from digitexp.planning import Plan
-from digitexp.reports import pictures, ranking
-from digitexp.reports.ranking import Row, Scored
+from digitexp.reports import pictures
 from digitexp.sweep.known import Known
 from digitexp.tracking import reader, recorder, registry
 from digitexp.tracking.reader import Recorded

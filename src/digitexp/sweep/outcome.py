@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from digitexp.reports import ranking
-from digitexp.reports.ranking import Row
+from digitexp.evidence import ranking
+from digitexp.evidence.ranking import Row
 
 INTERRUPTED, BUDGET, FAILURES = "interrupted", "budget", "failures"  # why a sweep ended early
 

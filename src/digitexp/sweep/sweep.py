@@ -15,10 +15,10 @@ import numpy as np
 
 from digitexp.costs import expected_seconds
 from digitexp.errors import DataError
+from digitexp.evidence import ranking
 from digitexp.executors.choice import executor
 from digitexp.executors.executor import Bundle, Executor, Work
 from digitexp.planning import Job, Plan
-from digitexp.reports import ranking
 from digitexp.results import Failure, Result
 from digitexp.settings import seconds
 from digitexp.sweep.conclusion import Conclusion

@@ -2,8 +2,8 @@
 
 import pytest
 
-from digitexp.reports import ranking
-from digitexp.reports.ranking import Scored
+from digitexp.evidence import ranking
+from digitexp.evidence.ranking import Scored
 
 
 def trial(number, **metrics):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from digitexp.evaluation import counts
 from digitexp.evaluation.compare import Interval
-from digitexp.reports.report import Report
+from digitexp.evidence.report import Report
 from digitexp.tracking.records import RunRecord
 
 Pair = tuple[float, float]

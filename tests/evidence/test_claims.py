@@ -7,7 +7,7 @@ import pytest
 from digitexp.config import type_of
 from digitexp.errors import DataError
 from digitexp.evaluation.counts import Count
-from digitexp.reports.claims import Claim, Comparison, of_all, read, read_all
+from digitexp.evidence.claims import Claim, Comparison, of_all, read, read_all
 from digitexp.settings import Cnn, Dense
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"

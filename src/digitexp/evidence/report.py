@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from digitexp.evaluation import compare, roc, scores
 from digitexp.evaluation.shifts import SHIFTED
-from digitexp.reports import ranking
-from digitexp.reports.ranking import Row, Scored
+from digitexp.evidence import ranking
+from digitexp.evidence.ranking import Row, Scored
 from digitexp.settings import CLEAN, KAGGLE
 from digitexp.tracking.records import RunRecord, SweepRecord
 
@@ -203,3 +203,8 @@ def _against_winner(trials: Sequence[Scored], part: str) -> dict[int, float]:
         return {}
     winner, *others = trials
     return dict(zip(_numbers(others), ranking.against(winner, others, part), strict=True))
+
+
+def p_text(p: float) -> str:
+    """A p-value: "0.032", or "< 0.001"."""
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from digitexp.evaluation import compare, estimates
 from digitexp.evaluation.compare import Interval
 from digitexp.evaluation.estimates import Estimate
-from digitexp.reports import correlation, ranking
-from digitexp.reports.beside import Beside, beside, row_of
-from digitexp.reports.claims import Claim, Comparison, Point, Reported, point_text
-from digitexp.reports.correlation import Stratum
-from digitexp.reports.ranking import Row
-from digitexp.reports.report import Report
+from digitexp.evidence import correlation, ranking
+from digitexp.evidence.beside import Beside, beside, row_of
+from digitexp.evidence.claims import Claim, Comparison, Point, Reported, point_text
+from digitexp.evidence.correlation import Stratum
+from digitexp.evidence.ranking import Row
+from digitexp.evidence.report import Report
 from digitexp.settings import Rule
 
 REPRODUCED, NOT, UNCLEAR, UNTESTABLE = "reproduced", "not reproduced", "inconclusive", "not testable here"

@@ -11,10 +11,11 @@ from digitexp.config import flatten
 from digitexp.decisive import decisive
 from digitexp.errors import ConfigError
 from digitexp.evaluation.counts import Count
-from digitexp.reports import findings, report, verdicts
-from digitexp.reports.beside import AGREES, DIFFERS, FEW, WIDE
-from digitexp.reports.claims import Claim, Number, Reported, read
-from digitexp.reports.verdicts import NOT, REPRODUCED, UNCLEAR, UNTESTABLE
+from digitexp.evidence import report, verdicts
+from digitexp.evidence.beside import AGREES, DIFFERS, FEW, WIDE
+from digitexp.evidence.claims import Claim, Number, Reported, read
+from digitexp.evidence.verdicts import NOT, REPRODUCED, UNCLEAR, UNTESTABLE
+from digitexp.reports import findings
 from digitexp.settings.verbs import VERSION
 from digitexp.tracking.records import RunRecord, SweepRecord
 

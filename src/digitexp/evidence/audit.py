@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from digitexp.evaluation import compare, counts
 from digitexp.evaluation.compare import Interval
 from digitexp.evaluation.counts import Count
-from digitexp.reports.answer import p_text
-from digitexp.reports.claims import DIRECTED, Claim, Comparison, Number, Reported
+from digitexp.evidence.claims import DIRECTED, Claim, Comparison, Number, Reported
+from digitexp.evidence.report import p_text
 from digitexp.settings import Rule
 
 STANDS, NOT, OPPOSED, NOTHING = "stands", "not shown", "is contradicted", "no counts reported"

@@ -9,10 +9,10 @@ import pytest
 
 from digitexp import experiment
 from digitexp.compose import compose
-from digitexp.reports import audit as audits
-from digitexp.reports import claims
-from digitexp.reports.audit import NOT, NOTHING, OPPOSED, STANDS, audit
-from digitexp.reports.claims import Reported
+from digitexp.evidence import audit as audits
+from digitexp.evidence import claims
+from digitexp.evidence.audit import NOT, NOTHING, OPPOSED, STANDS, audit
+from digitexp.evidence.claims import Reported
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 

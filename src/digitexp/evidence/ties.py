@@ -8,8 +8,8 @@ from digitexp.evaluation import compare, shares
 from digitexp.evaluation import ties as evaluation
 from digitexp.evaluation.compare import Interval
 from digitexp.evaluation.ties import Further
-from digitexp.reports import ranking
-from digitexp.reports.ranking import Row
+from digitexp.evidence import ranking
+from digitexp.evidence.ranking import Row
 
 
 @dataclass(frozen=True)

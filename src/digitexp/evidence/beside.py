@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from digitexp.evaluation import compare, shares
 from digitexp.evaluation.compare import Interval
-from digitexp.reports.claims import Number, Point, Reported
-from digitexp.reports.ranking import Row
-from digitexp.reports.report import Report
+from digitexp.evidence.claims import Number, Point, Reported
+from digitexp.evidence.ranking import Row
+from digitexp.evidence.report import Report
 from digitexp.settings import Rule
 from digitexp.tracking.records import RunRecord
 
