@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digitexp.evaluation.compare import components, difference, error, paired
+from digitexp.evaluation.compare import components, difference, error, luck, luck_apart, paired
 from digitexp.evaluation.shares import Shares, further_seed, unpaired
 from digitexp.evaluation.ties import Further, chance_better, further, further_shares
 
@@ -27,6 +27,28 @@ def test_so_many_more_find_the_difference_four_times_in_five():
     for more in ({"seeds": 8 + seeds}, {"images": 400 + images}):
         power = np.mean([paired(*simulate(rng, **more)) < 0.05 for _ in range(200)])
         assert 0.68 < power < 0.93, more
+
+
+def test_the_luck_of_all_settings_counts_as_in_the_test():
+    rng = np.random.default_rng(5)
+
+    def six(seeds):
+        settings = [setting for _ in range(3) for setting in simulate(rng, seeds=seeds)]
+        return settings[0], settings[1], luck([setting.mean(axis=1) for setting in settings])[:2]
+
+    found = median(further(a, b, lucks=tuple(lucks)).seeds for a, b, lucks in (six(8) for _ in range(60)))
+    power = np.mean([paired(a, b, luck_apart(*lucks)) < 0.05 for a, b, lucks in (six(8 + found) for _ in range(200))])
+    assert 0.68 < power < 0.93
+
+
+def test_seeds_that_happen_to_lie_close_together_are_not_believed():
+    a, b = simulate(np.random.default_rng(3), gain=0.3, spread=0, seeds=3)
+    others = [[0.93, 0.95, 0.97], [0.90, 0.92, 0.94]]
+    lucks = tuple(luck([a.mean(axis=1), b.mean(axis=1), *others])[:2])
+    p, believed = paired(a, b, luck_apart(*lucks)), paired(a, b)
+    assert believed < p
+    assert further(a, b, 1e-3).seeds < further(a, b, 1e-3, lucks=lucks).seeds
+    assert further(a, b, lucks=lucks).images is None  # no image takes the luck away
 
 
 def test_of_one_seed_images_are_found_by_mcnemar():
@@ -67,6 +89,10 @@ def test_of_shares_alone():
     assert enough < 0.05
     assert unpaired(Shares(a.accuracies, 400 + more // 3), Shares(b.accuracies, 400 + more // 3)) > enough
     assert further_shares(Shares([0.9], 400), Shares([0.8], 400)).seeds is None
+    lucky = luck([a.accuracies, b.accuracies, [0.7, 0.8, 0.9]])[:2]
+    assert further_shares(a, b, lucks=tuple(lucky)).images == more  # the third stands for itself
+    lucky = luck([a.accuracies, b.accuracies, [0.890, 0.894, 0.898]])[:2]
+    assert further_shares(a, b, lucks=tuple(lucky)).images > more
 
 
 def test_chance_better_counts_pairs_of_seeds():

@@ -136,6 +136,29 @@ def test_better_than_a_guess_is_judged_by_the_binomial(tmp_path):
     assert second.p == pytest.approx(float(fisher(2, 10, 8, 10)))
 
 
+def test_a_sweep_of_ones_own_is_judged_by_its_own_numbers(tmp_path):
+    """Sweeps of the same name: the seed's claim of 900 against 500 of 1,000, and one's own of 97 against 96 of 100."""
+    for place, name, counts in (("made", "mine", (97, 96, 100)), ("reported/made", "theirs", (900, 500, 1000))):
+        (tmp_path / place).mkdir(parents=True)
+        lines = [f"n,dense,x={x},drawn/accuracy,0.9,{correct},{counts[2]},,,s," for x, correct in enumerate(counts[:2])]
+        head = "id,model,setting,metric,value,correct,n,epochs,error_percent,source,note"
+        (tmp_path / place / "reported.csv").write_text("\n".join([head, *lines, ""]))
+        text = f"id,left,relation,right,metric,wording\n{name},x=0,>,x=1,drawn/accuracy,w\n"
+        (tmp_path / place / "claims.csv").write_text(text)
+    found = audit(claims.read_all(tmp_path), compose().rule)
+    assert {opinion.claim.id: opinion.verdict for opinion in found.opinions} == {"mine": NOT, "theirs": STANDS}
+
+
+def test_an_equality_without_a_margin_is_not_judged(tmp_path):
+    (tmp_path / "s").mkdir()
+    head = "id,model,setting,metric,value,correct,n,epochs,error_percent,source,note\n"
+    numbers = [f"n,dense,x={x},train/accuracy,0.9,90,100,,,s,\n" for x in (0, 1)]
+    (tmp_path / "s" / "reported.csv").write_text("".join([head, *numbers]))
+    (tmp_path / "s" / "claims.csv").write_text("id,left,relation,right,metric,wording\nc,x=0,=,x=1,train/accuracy,w\n")
+    (opinion,) = audit(claims.read_all(tmp_path), compose().rule).opinions
+    assert (opinion.verdict, opinion.why) == (NOTHING, "the rule has no margin for train/accuracy")
+
+
 def test_of_nothing_nothing_is_said():
     assert audit(Reported(), compose().rule).opinions == []
 

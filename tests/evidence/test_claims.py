@@ -81,6 +81,22 @@ def test_what_is_wrong_is_refused(file, text, match, tmp_path):
         read(tmp_path, "s")
 
 
+@pytest.mark.parametrize(("metric", "count"), [("test/accuracy", (9950, 10000)), ("test/auc", None), ("seconds", None)])
+def test_only_a_share_of_images_is_a_count(metric, count, tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "reported.csv").write_text(NUMBERS + f"a,dense,x=1,{metric},0.995,,10000,,,s,\n")
+    (number,) = read(tmp_path, "s").numbers
+    assert number.count == count
+
+
+def test_a_claim_has_one_id(tmp_path):
+    for place in ("s", "reported/s"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "claims.csv").write_text(CLAIMS + "a,x=1,>,x=2,drawn/accuracy,w\n")
+    with pytest.raises(DataError, match=r"reported/s/claims.csv: found the claim a, which .*/s/claims.csv has too; give it"):
+        read_all(tmp_path)
+
+
 def test_nothing_to_audit_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"found no reported.csv or claims.csv in .*type report.folder=FOLDER"):
         read_all(tmp_path)

@@ -129,6 +129,8 @@ UNTESTED = {
     "a setting that was not run": (report_of((300, 340)), claim_of(">", left=7), "data.manual_labels=7 was not run"),
     "another measure": (report_of((300, 340)), claim_of(">", metric="kaggle/accuracy"), "the runs have no kaggle/accuracy"),
     "no setting at all": (report_of((300, 340)), replace(claim_of(">"), left="labels of my own"), "this program has no test for it"),
+    "one's own drawings": (report_of((300, 340), **{"data.drawn.source": "store"}), claim_of(">"),
+                           "data.drawn.source=store, the rule asks for csv or folder"),
     "drawings of a pen": (report_of((300, 340), **{"data.drawn.source": "synthetic"}), claim_of(">"), "the drawings are a program's"),
     "other data": (report_of((300, 340), **{"data.name": "digits"}), claim_of(">"), "learnt digits, the rule asks for mnist"),
     "a part of the data": (report_of((300, 340), **{"data.limit": 6000}), claim_of(">"), "learnt 6,000 images (data.limit)"),

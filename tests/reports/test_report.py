@@ -20,7 +20,7 @@ from digitexp.evaluation.compare import wilson
 from digitexp.evaluation.importance import Importance
 from digitexp.evidence import report, ties
 from digitexp.planning import plan
-from digitexp.reports import answer, finding_pictures, findings, pages
+from digitexp.reports import answer, finding_pictures, findings, pages, pictures
 from digitexp.tracking import portable
 from digitexp.tracking.records import RunRecord, SweepRecord
 
@@ -87,6 +87,31 @@ def test_where_only_the_images_that_chose_were_scored_nothing_is_checked():
     assert "o0 is the best of the 2 settings: it reads 90.0 % of the 200 val images by which it was chosen" in said
     assert "How it reads images that did not choose it is not known, since no others were scored" in said
     assert "by which nothing was chosen" not in said
+
+
+def test_a_set_that_only_some_settings_have_is_no_evidence():
+    """`data.drawn.source: [none, csv]`: what is said of all is said of a set that all were scored on."""
+    some, others = (run_of(trial, 1, share(correct)) for trial, correct in ((0, 180), (1, 120)))
+    some = replace(some, metrics={**some.metrics, "drawn/accuracy": 0.5}, images={**some.images, "drawn": 200})
+    found = report.gather(sweep_of([some, others]))
+    assert (found.evidence, found.sets) == ("test", ["val", "test", "drawn"])
+    assert "On the 200 test images" in answer.answer(found)
+
+
+def test_where_one_seed_is_known_by_its_numbers_alone_no_confusion_is_shown(tmp_path):
+    """Of a run that came from a runs.csv it is not known what was read."""
+    runs = [run_of(trial, seed, share(180 - 60 * trial)) for trial in (0, 1) for seed in (1, 2)]
+    imported = replace(runs[0], labels={}, read={}, hits=runs[0].recognised)
+    pages.write(report.gather(sweep_of([imported, *runs[1:]], repeats=2)), tmp_path, ["dense"])
+    said = (tmp_path / "README.md").read_text()
+    assert "Some runs were taken from a runs.csv, which does not say what was read" in said
+    assert "confusion-best.png" not in said
+
+
+def test_values_that_are_lists_are_no_axis():
+    points = [{"data.classes": ["0", "1"]}, {"data.classes": ["0", "2"]}]
+    runs = [run_of(trial, 1, share(180), point) for trial, point in enumerate(points)]
+    assert pictures.numeric(report.gather(sweep_of(runs))) is None
 
 
 @pytest.mark.slow
@@ -491,7 +516,7 @@ def test_what_choosing_the_epoch_would_gain(curves, settings, said):
 
 def test_what_would_end_a_tie_is_for_the_corrected_test():
     rows = report.gather(sweep_of([run_of(trial, 1, share(n)) for trial, n in enumerate((190, 186, 184, 183))])).top
-    alone, among = (ties.of_group(group, ["a", "b"], "val") for group in (rows[:2], rows))
+    alone, among = (ties.of_group(group, rows, ["a", "b"], "val") for group in (rows[:2], rows))
     assert "if the difference is as large as here" in alone
     more = [int(re.search(r"about ([\d,]+) more val", said)[1].replace(",", "")) for said in (alone, among)]
     assert more[0] < more[1]

@@ -141,15 +141,20 @@ class Components(NamedTuple):
     rest: float
 
 
-def components(difference: NDArray[np.float64]) -> Components:
-    """The variance components of a table `(seeds, images)` of two or more each, negative ones set to 0."""
+def components(difference: NDArray[np.float64], luck: Luck | None = None) -> Components:
+    """The variance components of a table `(seeds, images)` of two or more each, negative ones set to 0.
+
+    `luck`: what seeds do as more settings tell it, taken where it is larger than what these seeds show.
+    """
     seeds, images = difference.shape
     mean, of_seed, of_image = difference.mean(), difference.mean(axis=1), difference.mean(axis=0)
     rest = float(np.sum((difference - of_seed[:, None] - of_image + mean) ** 2)) / ((seeds - 1) * (images - 1))
     squares = np.array([seeds * of_image.var(ddof=1), images * of_seed.var(ddof=1)])  # mean squares
     # Rounding must not decide whether images and seeds add anything to the rest.
     adds = np.where(squares > rest * (1 + 1e-9), squares - rest, 0.0)
-    return Components(float(adds[0] / seeds), float(adds[1] / images), rest)
+    # The luck holds, as the seeds' means do, a share of the rest.
+    of_seeds = max(float(adds[1] / images), luck.variance - rest / images if luck else 0.0)
+    return Components(float(adds[0] / seeds), of_seeds, rest)
 
 
 def error(parts: Components, seeds: float, images: float, free: float | None = None) -> tuple[float, float]:
@@ -221,10 +226,8 @@ def _around(mean: float, spread: float, freedom: float, confidence: float) -> In
 
 def _crossed(difference: NDArray[np.float64], luck: Luck | None) -> float:
     """Two-sided p-value that the mean of a table `(seeds, images)` is not 0, rows and columns both random."""
-    parts, (seeds, images) = components(difference), difference.shape
-    if luck:  # which holds, as the seeds' means do, a share of the rest
-        parts = parts._replace(seeds=max(parts.seeds, luck.variance - parts.rest / images))
-    spread, freedom = error(parts, seeds, images, luck.freedom if luck else None)
+    seeds, images = difference.shape
+    spread, freedom = error(components(difference, luck), seeds, images, luck.freedom if luck else None)
     return float(2 * stats.t.sf(abs(difference.mean()) / spread, freedom))
 
 

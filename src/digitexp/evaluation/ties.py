@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from digitexp.evaluation.compare import ALPHA, Interval, Setting, components, error, score, stack
+from digitexp.evaluation.compare import ALPHA, Interval, Luck, Setting, components, error, luck_apart, score, stack
 from digitexp.evaluation.counts import POWER
 from digitexp.evaluation.shares import Shares, variances
 
@@ -40,11 +40,14 @@ def chance_better(a: Setting, b: Setting, confidence: float = 0.95) -> tuple[flo
     return share, score(share, len(apart), confidence)
 
 
-def further(a: Setting, b: Setting, alpha: float = ALPHA, power: float = POWER) -> Further:
+def further(
+    a: Setting, b: Setting, alpha: float = ALPHA, power: float = POWER, lucks: tuple[Luck, Luck] | None = None
+) -> Further:
     """What would tell two settings apart with that power, if their difference is as large as it was here.
 
-    It takes the variances of seeds and of images as they were measured by `compare.paired`. Of one seed each nothing is
-    known of seeds, so only images are given (Miettinen 1968). From few seeds it is a rough number.
+    It takes the variances of seeds and of images as they were measured by `compare.paired`, with the same `lucks` as that
+    test; more seeds are more of every setting. Of one seed each nothing is known of seeds, so only images are given
+    (Miettinen 1968). From few seeds it is a rough number.
     """
     first, second = stack(a), stack(b)
     seeds, images = first.shape
@@ -56,30 +59,41 @@ def further(a: Setting, b: Setting, alpha: float = ALPHA, power: float = POWER) 
         disagree = float(np.mean(apart != 0))
         z = stats.norm.isf(alpha / 2) * math.sqrt(disagree) + stats.norm.ppf(power) * math.sqrt(disagree - mean**2)
         return Further(None, max(math.ceil((z / mean) ** 2) - images, 1))
-    parts = components(apart)
+    luck = luck_apart(*lucks) if lucks else Luck(0.0, seeds - 1)
+    parts = components(apart, luck)
 
     def spread(more_seeds: float, more_images: float) -> tuple[float, float]:
-        return error(parts, seeds * more_seeds, images * more_images)
+        return error(parts, seeds * more_seeds, images * more_images, _freedom(luck.freedom, seeds, more_seeds))
 
     return _further(abs(mean), spread, seeds, images, alpha, power)
 
 
-def further_shares(a: Shares, b: Shares, alpha: float = ALPHA, power: float = POWER) -> Further:
+def _freedom(known: float, seeds: int, more_seeds: float) -> float:
+    """The degrees of freedom with which the luck of seeds is known, with so many times as many of every setting."""
+    return known * (seeds * more_seeds - 1) / (seeds - 1)
+
+
+def further_shares(
+    a: Shares, b: Shares, alpha: float = ALPHA, power: float = POWER, lucks: tuple[Luck, Luck] | None = None
+) -> Further:
     """The same where only accuracies are known, as if each setting had read other images (see `shares.unpaired`)."""
     mean = abs(float(np.mean(a.accuracies) - np.mean(b.accuracies)))
     seeds, images = min(len(a.accuracies), len(b.accuracies)), min(a.images, b.images)
     if mean == 0:
         return Further(None, None)
-    (first, freedom_a), (second, freedom_b) = variances(a), variances(b)
+    found = [variances(one, luck) for one, luck in zip((a, b), lucks or (None, None), strict=True)]
 
     def spread(more_seeds: float, more_images: float) -> tuple[float, float]:
         times = np.array([more_images, more_seeds])  # of images, and of seeds where there are several
-        parts = np.concatenate([part / times[: len(part)] for part in (first, second)])
-        freedom = np.concatenate([(part + 1) * times[: len(part)] - 1 for part in (freedom_a, freedom_b)])
+        parts = np.concatenate([part / times[: len(part)] for part, _ in found])
+        freedom = np.concatenate([
+            [(of_images + 1) * more_images - 1, *(_freedom(one, seeds, more_seeds) for one in of_seeds)]
+            for _, (of_images, *of_seeds) in found
+        ])  # fmt: skip
         return float(np.sqrt(parts.sum())), float(parts.sum() ** 2 / np.sum(parts**2 / freedom))
 
-    found = _further(mean, spread, seeds, images, alpha, power)
-    return found if seeds > 1 else Further(None, found.images)
+    more = _further(mean, spread, seeds, images, alpha, power)
+    return more if seeds > 1 else Further(None, more.images)
 
 
 def _further(mean: float, spread: Spread, seeds: int, images: int, alpha: float, power: float) -> Further:

@@ -81,7 +81,7 @@ def audit(reported: Reported, rule: Rule) -> Audit:
         (claim, comparison, *ends)
         for claim in reported.claims
         for comparison in claim.comparisons
-        if (ends := _ends(reported, claim, comparison))
+        if (ends := _ends(reported, claim, comparison)) and not _without_margin(claim, rule)
     ]
     directed = [pair for pair in pairs if pair[1].relation in DIRECTED]
     found = [counts.binomial(_count(a), b) if isinstance(b, float) else counts.fisher(_count(a), _count(b))
@@ -95,13 +95,18 @@ def audit(reported: Reported, rule: Rule) -> Audit:
 
 def _ends(reported: Reported, claim: Claim, comparison: Comparison) -> tuple[Number, Number | float] | None:
     """The two reported counts of a comparison, or the count and the number that it is held against."""
-    own = Reported([number for number in reported.numbers if number.sweep == claim.sweep])
+    own = Reported([number for number in reported.numbers if number.place == claim.place])
     a = own.number(comparison.left, claim.metric)
     right = comparison.right
     b = right if isinstance(right, float) else own.number(right, claim.metric)
     if a is None or b is None or a.count is None or (isinstance(b, Number) and b.count is None):
         return None
     return a, b
+
+
+def _without_margin(claim: Claim, rule: Rule) -> str:
+    """Why an equality cannot be judged, if so."""
+    return f"the rule has no margin for {claim.metric}" if claim.relation == "=" and claim.metric not in rule.margin else ""
 
 
 def _key(pair: tuple[Claim, Comparison, Number, Number | float]) -> tuple[str, str, str]:
@@ -140,7 +145,7 @@ def _opinion(reported: Reported, claim: Claim, judged: Sequence[Judged], rule: R
     if claim.relation == "uncorrelated":
         return _uncorrelated(reported, claim, rule)
     if not judged or len(judged) < len(claim.comparisons):
-        return Opinion(claim, NOTHING, judged, "")
+        return Opinion(claim, NOTHING, judged, _without_margin(claim, rule))
     verdicts = [one.verdict for one in judged]
     verdict = next((worst for worst in (OPPOSED, NOT) if worst in verdicts), STANDS)
     if len(judged) == 1:

@@ -16,6 +16,7 @@ _NUMBER = ("id", "model", "setting", "metric", "value", "correct", "n", "epochs"
 _CLAIM = ("id", "left", "relation", "right", "metric", "wording")
 DIRECTED = (">", "<")
 _COMPARED = (*DIRECTED, "=", "between")
+_SHARES = ("/accuracy", "/recall")  # of images: what n images and a value say how many were read by
 _RELATIONS = (*_COMPARED, "uncorrelated", "among the largest")
 
 Point = Mapping[str, Any]
@@ -41,6 +42,7 @@ class Number:
     error_percent: str
     source: str
     note: str
+    place: str = ""  # the folder that it is from, to which its claims belong
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Claim:
     right: str
     metric: str
     wording: str
+    place: str = ""
 
     @property
     def comparisons(self) -> list[Comparison]:
@@ -85,7 +88,7 @@ class Claim:
 
     def __str__(self) -> str:
         path, equals, _ = self.left.partition("=")
-        return f"{self.left} {self.relation} {self.right.removeprefix(path + equals)}".replace(",", ", ")
+        return f"{self.left} {self.relation} {self.right.removeprefix(path + equals)}".strip().replace(",", ", ")
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,18 @@ def of_all(folder: Path) -> Sequence[Claim]:
 
 
 def read_all(folder: Path) -> Reported:
-    """Everything that was reported, sweep by sweep. Raises DataError when there is nothing."""
+    """Everything that was reported, sweep by sweep. Raises DataError when there is nothing, or two claims of one id."""
     places = sorted({file.parent for name in (NUMBERS, CLAIMS) for file in folder.rglob(name)})
     if not places:
         raise DataError(f"report.audit=true: found no {NUMBERS} or {CLAIMS} in {folder}; allowed is a folder with some; "
                         "type report.folder=FOLDER.")  # fmt: skip
     parts = [_read(place) for place in places]
-    return Reported([one for part in parts for one in part.numbers], [one for part in parts for one in part.claims])
+    claims = {claim.id: claim for part in parts for claim in part.claims}
+    for claim in (claim for part in parts for claim in part.claims):
+        if (other := claims[claim.id]) != claim:
+            raise DataError(f"{claim.place}/{CLAIMS}: found the claim {claim.id}, which {other.place}/{CLAIMS} has too; "
+                            "give it another id.")  # fmt: skip
+    return Reported([one for part in parts for one in part.numbers], list(claims.values()))
 
 
 def same(a: Point, b: Point) -> bool:
@@ -176,7 +184,7 @@ def _number(place: Path, row: Mapping[str, str], line: int) -> Number:
     except ValueError as error:
         at = f"{place / NUMBERS}, line {line}"
         raise DataError(f"{at}: {error}; allowed are numbers in correct, n and epochs.") from error
-    counted = not row["metric"].endswith("/loss") and n is not None and value is not None
+    counted = n is not None and value is not None and (correct is not None or row["metric"].endswith(_SHARES))
     if correct is None and counted:
         correct = round(float(value or 0) * int(n or 0))
     if correct is not None and n is not None and not 0 <= correct <= n:
@@ -184,7 +192,7 @@ def _number(place: Path, row: Mapping[str, str], line: int) -> Number:
     return Number(
         place.name, row["id"], row["model"], row["setting"], next(iter(_points(row["setting"])), {}), row["metric"],
         row["value"], value, Count(correct, n) if counted and correct is not None and n else None, epochs,
-        row["error_percent"], row["source"], row["note"],
+        row["error_percent"], row["source"], row["note"], str(place),
     )  # fmt: skip
 
 
@@ -195,4 +203,4 @@ def _claim(place: Path, row: Mapping[str, str], line: int) -> Claim:
     if row["relation"] == "between" and _points(row["left"]) and ends != 2:
         raise DataError(f"{place / CLAIMS}, line {line}: right {row['right']}: found {ends} settings to lie between; "
                         "allowed are two, path=[LOW,HIGH].")  # fmt: skip
-    return Claim(place.name, *(row[column] for column in _CLAIM))
+    return Claim(sweep=place.name, place=str(place), **{column: row[column] for column in _CLAIM})

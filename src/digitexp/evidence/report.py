@@ -89,13 +89,11 @@ class Report:
         return [run for run in self.sweep.runs if run.trial == row.scored.trial and not run.failure]
 
     def confusion(self, row: Row) -> NDArray[np.int64] | None:
-        """The confusion table of a setting on the evidence, its seeds added up; None where it is not known."""
-        tables = [
-            scores.confusion(run.labels[self.evidence], run.read[self.evidence], len(self.classes))
-            for run in self.runs(row)
-            if self.evidence in run.read
-        ]
-        return np.sum(tables, axis=0) if tables else None
+        """The confusion table of a setting on the evidence, its seeds added up; None where one of them is not known."""
+        runs, count = self.runs(row), len(self.classes)
+        if not runs or not all(self.evidence in run.read for run in runs):
+            return None
+        return np.sum([scores.confusion(run.labels[self.evidence], run.read[self.evidence], count) for run in runs], axis=0)
 
     def probabilities(self, row: Row) -> tuple[NDArray[np.int64], list[NDArray[np.float32]]] | None:
         """The labels of the evidence, and what each seed of a setting says of it `(n, classes)`; None if not known."""
@@ -122,7 +120,9 @@ def gather(sweep: SweepRecord) -> Report:
     rows = ranking.rank([_scored(sweep, trial, sets) for trial in trials], sweep.objective)
     finished = [row.scored for row in rows if not row.scored.failure]
     chosen = (sweep.objective or "").split("/")[0]
-    whole = [part for part in sets if not part.endswith((CLEAN, SHIFTED))]
+    measured = [run.metrics for run in sweep.runs if not run.failure]
+    everywhere = [part for part in sets if all(f"{part}/accuracy" in metrics for metrics in measured)]
+    whole = [part for part in everywhere if not part.endswith((CLEAN, SHIFTED))]
     free = [part for part in whole if part != (chosen or "test")] or whole or ["test"]
     evidence = free[-1]
     marked: str | None = evidence

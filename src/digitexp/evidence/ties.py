@@ -1,12 +1,12 @@
 """The best setting against each of the others: by how much, with how many seeds, and what would tell them apart."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from digitexp.evaluation import compare, shares
 from digitexp.evaluation import ties as evaluation
-from digitexp.evaluation.compare import Interval
+from digitexp.evaluation.compare import Interval, Luck
 from digitexp.evaluation.ties import Further
 from digitexp.evidence import ranking
 from digitexp.evidence.ranking import Row
@@ -27,16 +27,32 @@ class Against:
     further: Further
 
 
-def against(best: Row, row: Row, part: str, alpha: float = compare.ALPHA) -> Against:
-    """`best` against `row`, image by image where that is known; `further` is for a test at the level `alpha`."""
+def lucks(rows: Sequence[Row], part: str) -> dict[int, Luck]:
+    """The luck of the seeds of each setting by trial, as the test has it that compares them all; nothing of one seed."""
+    finished = [row.scored for row in rows if not row.scored.failure]
+    if not finished or len(finished[0].metrics) == 1:
+        return {}
+    found = compare.luck([scored.shares(part).accuracies for scored in finished])
+    return {scored.trial: luck for scored, luck in zip(finished, found, strict=True)}
+
+
+def against(
+    best: Row, row: Row, part: str, alpha: float = compare.ALPHA, known: Mapping[int, Luck] | None = None
+) -> Against:
+    """`best` against `row`, image by image where that is known; `further` is for a test at the level `alpha`.
+
+    `known` is the luck of the seeds as `lucks` gives it; without it, that of these two alone.
+    """
     metric = f"{part}/accuracy"
+    pair = (known[best.scored.trial], known[row.scored.trial]) if known else None
     apart = best.scored.mean(metric) - row.scored.mean(metric)
     if ranking.paired([best.scored, row.scored], part):
         a, b = best.scored.hits[part], row.scored.hits[part]
         better = evaluation.chance_better(a, b) if len(a) > 1 else None
-        return Against(row, apart, compare.difference(a, b), better, evaluation.further(a, b, alpha))
+        return Against(row, apart, compare.difference(a, b), better, evaluation.further(a, b, alpha, lucks=pair))
     one, other = best.scored.shares(part), row.scored.shares(part)
-    return Against(row, apart, shares.difference(one, other), None, evaluation.further_shares(one, other, alpha))
+    more = evaluation.further_shares(one, other, alpha, lucks=pair)
+    return Against(row, apart, shares.difference(one, other), None, more)
 
 
 def sentence(first: str, second: str, found: Against, part: str) -> str:
@@ -62,11 +78,14 @@ def rounded(number: int) -> str:
     return f"{round(number / unit) * unit:,}"
 
 
-def of_group(rows: Sequence[Row], names: Sequence[str], part: str) -> str:
-    """What would tell the best of a tie from the next, all pairs of them tested; nothing where there is no tie."""
-    if len(rows) < 2:
+def of_group(top: Sequence[Row], rows: Sequence[Row], names: Sequence[str], part: str) -> str:
+    """What would tell the best of a tie from the next, all pairs of it tested; nothing where there is no tie.
+
+    `rows` are all settings: the luck of their seeds is pooled, as in the test by which these are a tie.
+    """
+    if len(top) < 2:
         return ""
-    return sentence(names[0], names[1], against(rows[0], rows[1], part, level(rows)), part)
+    return sentence(names[0], names[1], against(top[0], top[1], part, level(top), lucks(rows, part)), part)
 
 
 def level(rows: Sequence[Row]) -> float:

@@ -139,7 +139,9 @@ def _other_drawings(report: Report, rule: Rule) -> str:
     if report.sets and "drawn" not in report.sets:
         return "the runs were scored on no drawings"
     if settings[0]["data.drawn.source"] not in rule.drawings:
-        return "the drawings are a program's"
+        source = settings[0]["data.drawn.source"]
+        return ("the drawings are a program's" if source == "synthetic"
+                else f"data.drawn.source={source}, the rule asks for {' or '.join(rule.drawings)}")  # fmt: skip
     others = sorted({str(one["data.drawn.geometry"]) for one in settings} - set(rule.geometry))
     return f"data.drawn.geometry={others[0]}, the rule asks for {' or '.join(rule.geometry)}" if others else ""
 

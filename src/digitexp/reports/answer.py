@@ -127,7 +127,7 @@ def _check(report: Report) -> str:
     alike, better = len(report.checked) - len(apart), len(apart) - worse
     said = [f"better than {worse} of the other {len(report.checked)}"] if worse else []
     said += [f"not to be told from {alike}{'' if worse else f' of the other {len(report.checked)}'}"] if alike else []
-    said += [f"worse than {better}"] if better else []
+    said += [f"worse than {better}{'' if said else f' of the other {len(report.checked)}'}"] if better else []
     return f", {' and '.join(said) if len(said) < 3 else ', '.join(said)}"
 
 

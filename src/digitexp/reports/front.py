@@ -129,7 +129,7 @@ def _line(row: Mapping[str, str], counted: str, page: str) -> str:
     if row["difference"]:
         apart, low, high = (f"{float(row[name]):+{findings.fine(row['metric'])}}" for name in ("difference", "low", "high"))
         ours += f"<br>{apart} ({low} to {high})"
-    seeds = f"{row['seeds']} seeds" if row["seeds"] else ""
+    seeds = f"{row['seeds']} seed{'' if row['seeds'] == '1' else 's'}" if row["seeds"] else ""
     about = [] if row["why"].startswith(seeds) else [seeds]
     if row["epochs_reported"] not in ("", row["epochs"]):
         about.append(f"{row['epochs']} epochs, not {row['epochs_reported']}")

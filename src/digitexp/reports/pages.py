@@ -129,6 +129,9 @@ def _warnings(report: Report) -> list[str]:
                else "by their accuracies, as if each had read other images, which tells fewer apart")  # fmt: skip
         said.append(f"This report was written from runs.csv: the settings are compared {how}; curves and confusions are "
                     "not known.")  # fmt: skip
+    elif not all(run.read for run in report.sweep.runs if not run.failure):
+        said.append("Some runs were taken from a runs.csv, which does not say what was read: where such a one has part, the "
+                    "settings are compared by hits.npz or by their accuracies, and confusions are not known.")  # fmt: skip
     elif not report.paired:
         said.append("The settings were not all scored on the same images, so p compares accuracies alone; two by two, those "
                     "that were are compared image by image.")  # fmt: skip

@@ -114,7 +114,7 @@ def numeric(report: Report) -> str | None:
     values = {path: [point[path] for point in points if path in point] for path in report.paths}
     found = [
         path for path, seen in values.items()
-        if len(set(seen)) > 1 and all(isinstance(one, int | float) and not isinstance(one, bool) for one in seen)
+        if all(isinstance(one, int | float) and not isinstance(one, bool) for one in seen) and len(set(seen)) > 1
     ]  # fmt: skip
     return found[0] if len(found) == 1 else None
 

@@ -129,7 +129,7 @@ def _verdict(rows: Sequence["Row"], objective: str | None, ensemble: bool) -> li
         lines.append(f"= a tie: these {len(top)} cannot be told apart on these images (5 %, Holm).")
         named = [" ".join(map(as_text, row.scored.point.values())) for row in top[:2]]
         names = named if len(top[0].scored.point) == 1 else ["the first", "the second"]
-        lines.append(ties.of_group(top, names, str(objective).split("/")[0]))
+        lines.append(ties.of_group(top, rows, names, str(objective).split("/")[0]))
     elif top and len(ranked) > 1:
         lines.append("No tie: the first is better than every other on these images (5 %, Holm).")
     return lines

@@ -92,9 +92,11 @@ class Progress(Watch):
         self._done += 1
         count = f"{self._done:>{len(str(self._of))}}/{self._of}"
         if isinstance(outcome, Result):
-            value = outcome.metrics[self._objective]
-            self._note_best(value, _name(job))
-            console.print(f"{count}  {_name(job)}  {self._objective} {value:.4f}  {duration(time.monotonic() - began)}")
+            value = outcome.metrics.get(self._objective)  # a sweep may vary which sets there are
+            if value is not None:
+                self._note_best(value, _name(job))
+            shown = "" if value is None else f"  {self._objective} {value:.4f}"
+            console.print(f"{count}  {_name(job)}{shown}  {duration(time.monotonic() - began)}")
         else:
             console.print(f"{count}  {_name(job)}  [red]failed[/]: {escape(outcome.message)}")
         left = (self._of - self._done) * (time.monotonic() - self._began) / self._done
