@@ -4,6 +4,7 @@ import pytest
 
 from digitexp import signature as module
 from digitexp.compose import compose
+from digitexp.config import flatten
 from digitexp.signature import question, signature
 
 SOURCES = {"mnist.npz": "a" * 64}
@@ -97,6 +98,23 @@ def test_a_question_is_what_is_asked():
     assert question(compose(["+sweep=dense_neurons", "tracking.pictures=best"]), SOURCES) == asked
     assert question(compose(["+sweep=dense_neurons", "search.repeats=2"]), SOURCES) != asked
     assert question(compose(["+sweep=dense_neurons", "training.epochs=2"]), SOURCES) != asked
+
+
+@pytest.mark.parametrize(
+    ("sweep", "setting"),
+    [
+        ("baselines", "model.trees=500"),
+        ("schedules", "training.schedule.warmup=0.3"),
+        ("dense_depth", "model.layer_3.activation=tanh"),
+    ],
+)
+def test_settings_that_only_varied_values_use_are_part_of_the_question(sweep, setting):
+    """Two questions of one hash would share a parent, and the runs of one would be told as those of the other."""
+    from digitexp.planning import difference, plan
+
+    asked, other = (plan(compose([f"+sweep={sweep}", *more])) for more in ([], [setting]))
+    assert asked.question != other.question
+    assert setting.split("=")[0] in difference(flatten(asked.config), other.config)
 
 
 def test_what_stands_behind_a_varied_name_is_part_of_the_question(tmp_path):

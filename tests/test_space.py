@@ -93,6 +93,22 @@ def test_zip_pairs():
     ]
 
 
+def test_zip_leaves_out_what_its_values_switch_off():
+    momentum = {"values": [0.5, 0.9], "when": {"optimizer.name": ["sgd"]}}
+    assert spell({"optimizer.name": ["sgd", "adam"], "optimizer.momentum": momentum}, "zip") == [
+        {"optimizer.name": "sgd", "optimizer.momentum": 0.5},
+        {"optimizer.name": "adam"},
+    ]
+
+
+def test_a_condition_holds_for_the_value_that_its_parent_takes():
+    """KerasTuner takes all values of a list for the type of the first: 0 and 0.25 would be 0 and 0."""
+    when = {"model.layer_1.dropout": [0, 0.25]}
+    space = {"model.layer_1.dropout": [0, 0.25, 0.5], "model.layer_2.units": {"values": [20, 40], "when": when}}
+    _, units = parse(change(CONFIG, {"search.space": space}))
+    assert [(value, type(value)) for value in units.when["model.layer_1.dropout"]] == [(0.0, float), (0.25, float)]
+
+
 def test_zip_says_a_value_as_often_as_it_is_meant():
     assert spell({"training.epochs": [1, 2, 2], "training.batch_size": [32, 32, 64]}, "zip") == [
         {"training.epochs": 1, "training.batch_size": 32},
@@ -158,6 +174,7 @@ REFUSED = {
     "upside down": ({"training.epochs": {"min": 3, "max": 1, "step": 1}}, r"from 3 to 1 is no range"),
     "log from zero": ({"model.layer_1.dropout": {"min": 0.0, "max": 0.5, "log": True}}, r"and above 0"),
     "step of zero": ({"training.epochs": {"min": 1, "max": 3, "step": 0}}, r"step=0\.0; must be a number above 0"),
+    "half a step": ({"training.epochs": {"min": 1, "max": 3, "step": 0.5}}, r"step=0\.5; must be a whole number"),
     "factor of one": ({"training.epochs": {"min": 1, "max": 3, "step": 1, "log": True}}, r"must be a factor above 1"),
     "range of names": ({"optimizer.name": {"min": 1, "max": 3}}, r"a range needs a number"),
     "no step in a grid": ({"training.epochs": {"min": 1, "max": 3}}, r"needs a step"),

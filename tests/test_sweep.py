@@ -222,6 +222,17 @@ def test_a_budget_ends_a_sweep_in_time_and_the_next_goes_on(ask, client, fake):
     assert client.get_run(first.parent).info.status == "FINISHED"
 
 
+def test_a_budget_counts_the_share_of_the_machine_that_a_worker_has(ask):
+    """A run of 1.5 s of the whole machine takes 6 s beside three others."""
+    assert ask("shared", SPACE, "seed=61", "search.budget=5s", "execution.workers=4").trained == 0
+
+
+def test_a_proposal_that_cannot_be_trained_is_a_failed_setting(ask):
+    space = "search.space={optimizer.name:[adam,sgd],training.batch_size:[16,32,64]}"
+    outcome = ask("odd", space, "search.method=random", "search.trials=6", "seed=62", "search.budget=1h")
+    assert (outcome.trained, outcome.failed) == (6, 0)
+
+
 class Stopping(Watch):
     """Ctrl-C in the first epoch."""
 

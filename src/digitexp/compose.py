@@ -8,11 +8,12 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digitexp.config import CONF, check, flatten, type_of
+from digitexp.config import CONF, check, flatten, plain, type_of
 from digitexp.errors import ConfigError, nearest
 from digitexp.settings import Cnn, Config, Dense
 
@@ -31,8 +32,29 @@ def compose(overrides: Sequence[str] = ()) -> Config:
 
 
 def mergeable(override: str) -> str:
-    """`search.space={...}` as Hydra takes it: settings are added to the space, which it refuses without the plus signs."""
-    return f"++{override}" if override.startswith("search.space") else override
+    """What was typed as Hydra takes it: settings are added to `search.space`, which it refuses without the plus signs, and a
+    text that its grammar has no place for, such as `~/mnist (1).npz`, is quoted."""
+    if override.startswith("search.space"):
+        return f"++{override}"
+    path, _, value = override.partition("=")
+    if re.fullmatch(r"[\w./:,@+-]*", value, re.ASCII) or not _is_text(path) or _parses(override):
+        return override
+    return f"{path}={typed(value)}"
+
+
+def _is_text(path: str) -> bool:
+    try:
+        return plain(type_of(path.lstrip("+"), Dense))[0] is str
+    except ConfigError:
+        return False
+
+
+def _parses(override: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException:
+        return False
+    return True
 
 
 def overrides(settings: Mapping[str, Any]) -> list[str]:

@@ -64,9 +64,9 @@ def present(config: Config) -> dict[str, Any]:
 
 
 def _absent(settings: Mapping[str, Any]) -> set[str]:
-    """The layers of which there are none: without units, or without filters."""
-    sizes = {path: value for path, value in settings.items() if path.endswith((".units", ".filters"))}
-    return {path.rpartition(".")[0] for path, value in sizes.items() if value == 0}
+    """The layers of which there are none: without units, or without filters. A network itself is no layer."""
+    sizes = (path for path, value in settings.items() if path.endswith((".units", ".filters")) and value == 0)
+    return {path.rpartition(".")[0] for path in sizes if path.count(".") > 1}
 
 
 def _unused(data: Data) -> set[str]:

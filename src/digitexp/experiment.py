@@ -1,6 +1,7 @@
 """The one place where all rooms meet: a question is searched, run, tracked and ranked, and its best network kept."""
 
 import shlex
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +21,7 @@ from digitexp.planning import Plan
 from digitexp.reports import answer, audit_pages, exploration_page, pages
 from digitexp.reports import exploration as explorations
 from digitexp.reports import front as front_page
-from digitexp.settings import Config
+from digitexp.settings import Config, seconds
 from digitexp.sweep.outcome import Outcome
 from digitexp.sweep.sweep import Sweep
 from digitexp.tracking import ledger, liveness, patience, portable, reader, recorder, registry
@@ -55,6 +56,7 @@ def run(plan: Plan, text: str = "", watch: Watch | None = None, work: Work | Non
 def _run(
     plan: Plan, text: str, watch: Watch, work: Work | None, store: Store, elsewhere: Mapping[str, RunRecord]
 ) -> Outcome:
+    begun = time.monotonic()
     parent = recorder.begin_sweep(store, plan.config, plan.question, text, to_yaml(plan.config))
     with liveness.Heartbeat(store) as heart:
         heart.runs.add(parent)
@@ -68,18 +70,19 @@ def _run(
             raise
     if not (plan.config.search.refit and outcome.rows and outcome.rows[0].rank) or outcome.early:
         return outcome
-    again = _refit(plan, outcome, watch, work)
+    again = _refit(plan, outcome, time.monotonic() - begun, watch, work)
     if again.refitted:
         return replace(outcome, best=again.best, refitted=True)
     address, failed = sweep.conclusion.register(outcome.rows[0].scored), outcome.failed + again.failed
     return replace(outcome, best=address, refitted=False, early=again.early, left=again.left, failed=failed)
 
 
-def _refit(sweep: Plan, outcome: Outcome, watch: Watch, work: Work | None) -> Outcome:
+def _refit(sweep: Plan, outcome: Outcome, spent: float, watch: Watch, work: Work | None) -> Outcome:
     """Train the winner again on training and validation images together, and make that the best network of the sweep.
 
     It is a run of its own, outside the sweep: nothing of it can be compared with runs that left the validation images out.
-    Where it fails or may not begin, its outcome is not `refitted`.
+    Where it fails or may not begin, its outcome is not `refitted`. `spent` are the seconds that the sweep has taken of its
+    budget.
     """
     alone: dict[str, object] = {
         "search.name": None,
@@ -90,6 +93,8 @@ def _refit(sweep: Plan, outcome: Outcome, watch: Watch, work: Work | None) -> Ou
         "tracking.runs": None,
     }
     whole = {"data.validation": 0.0, "data.folds": None, "data.fold": 1, "search.objective": None, "evaluation.target": None}
+    if sweep.config.search.budget:
+        alone["search.budget"] = f"{max(seconds(sweep.config.search.budget) - spent, 0.001):.3f}s"
     config = change(sweep.config, {**outcome.rows[0].scored.point, **alone, **whole})
     spelt = planning.plan(config, partial(ledger.network, config.tracking.uri))
     refitted = run(spelt, "The winner, trained on training and validation images", watch, work)

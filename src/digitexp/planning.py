@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from digitexp import space
-from digitexp.config import change
+from digitexp.config import SWEPT, change, flatten
 from digitexp.data import sets, sources
 from digitexp.decisive import present
 from digitexp.errors import DataError, SpaceError
 from digitexp.models.layers import layers
 from digitexp.settings import SCRATCH, Config, Data
-from digitexp.signature import contents, question, signature
+from digitexp.signature import PATHS, contents, question, signature
 from digitexp.space import Parameter, Point
 from digitexp.training.engines import resolve
 
@@ -170,16 +170,18 @@ def plan(config: Config, locate: Callable[[str], Path] = Path) -> Plan:
 def _question(
     config: Config, data: dict[str, str], parameters: Sequence[Parameter], starts: Mapping[str, Path]
 ) -> str:
-    """The hash of the question; what stands behind the names that are varied (files, functions of yours) is part of it."""
+    """The hash of the question. Part of it is what varied values bring along: what stands behind a name (files, functions of
+    yours), and settings that the reference has no use for, such as the trees of a forest where that is logistic."""
     asked = resolve(located(config, starts))
     own = contents(asked, data | _start(asked))
+    used = {*present(config), *PATHS, *(parameter.path for parameter in parameters)}
     varied = set[str]()
     for parameter in parameters:
-        if not isinstance(parameter.values, space.Range):
-            for value in parameter.values:
-                other = located(space.apply(config, space.probe(parameter, value, parameters)), starts)
-                same = _origin(other.data) == _origin(config.data)
-                varied |= contents(other, (data if same else sources.source_digests(other.data)) | _start(other)) - own
+        for value in parameter.ends:
+            other = located(space.apply(config, space.probe(parameter, value, parameters)), starts)
+            same = _origin(other.data) == _origin(config.data)
+            varied |= contents(other, (data if same else sources.source_digests(other.data)) | _start(other)) - own
+            varied |= {f"{path}={setting}" for path, setting in present(other).items() if path not in used}
     return question(asked, data | _start(asked), sorted(varied))
 
 
@@ -230,6 +232,12 @@ def difference(recorded: Mapping[str, Any], config: Config) -> dict[str, tuple[A
     """
     asked = ("method", "objective", "repeats", "space", "trials", "factor")
     now = present(config) | {f"search.{name}": getattr(config.search, name) for name in asked}
+    # What the reference has no use for may be used by what is varied: it is named where nothing else differs.
+    unused = {path: value for path, value in flatten(config).items() if path.split(".")[0] in SWEPT and path not in PATHS}
+    return _differing(recorded, now) or _differing(recorded, unused)
+
+
+def _differing(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     return {path: (recorded.get(path), value) for path, value in now.items() if recorded.get(path, value) != value}
 
 

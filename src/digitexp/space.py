@@ -51,6 +51,11 @@ class Parameter:
         """Whether this setting is varied at `point`, which holds the parameters declared before."""
         return all(path in point and point[path] in allowed for path, allowed in self.when.items())
 
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """Its values, or the two ends of a range."""
+        return (self.values.low, self.values.high) if isinstance(self.values, Range) else self.values
+
     def listed(self) -> list[Any]:
         """Its values one by one; SpaceError for a range without a step."""
         if not isinstance(self.values, Range):
@@ -71,8 +76,7 @@ def parse(config: Config) -> list[Parameter]:
         raise SpaceError(f"search.space: {config.search.name} varies nothing; give it settings, as in "
                          "'search.space={optimizer.name:[adam,sgd]}'.")  # fmt: skip
     for parameter in parameters:
-        bounds = (parameter.values.low, parameter.values.high) if isinstance(parameter.values, Range) else parameter.values
-        for value in bounds:
+        for value in parameter.ends:
             _try(config, probe(parameter, value, parameters), parameter.path)
     return parameters
 
@@ -141,7 +145,11 @@ def _zip(config: Config, parameters: Sequence[Parameter]) -> Iterator[Point]:
         raise SpaceError(f"search.space: zip pairs lists of one length; found {lengths}. For all combinations, "
                          "type search.method=grid.")  # fmt: skip
     for values in itertools.zip_longest(*lists):
-        yield dict(zip(lengths, values, strict=True))
+        point: Point = {}
+        for parameter, value in zip(parameters, values, strict=True):
+            if parameter.active(point):
+                point[parameter.path] = value
+        yield point
 
 
 def _parameter(config: Config, path: str, form: Any, earlier: Sequence[Parameter]) -> Parameter:
@@ -195,6 +203,8 @@ def _range(at: str, form: Mapping[str, Any], hint: Any) -> Range:
     step = _convert(f"{at} step", form.get("step"), float | None)
     if step is not None and step <= (1 if log else 0):
         raise SpaceError(f"{at}: step={step}; must be {'a factor above 1' if log else 'a number above 0'}.")
+    if step is not None and not log and plain(hint)[0] is int and step != int(step):
+        raise SpaceError(f"{at}: step={step}; must be a whole number, since this setting is one.")
     return Range(low, high, step, log)
 
 
@@ -219,7 +229,7 @@ def _conditions(at: str, when: Any, earlier: Sequence[Parameter]) -> dict[str, t
         if isinstance(parent, Range) or not set(allowed) <= set(parent):
             shown = "a range" if isinstance(parent, Range) else list(parent)
             raise SpaceError(f"{at}: when {path!r} is one of {allowed}, but that setting takes {shown}.")
-        conditions[path] = tuple(allowed)
+        conditions[path] = tuple(value for value in parent if value in allowed)  # 0 as the 0.0 that the parent takes
     return conditions
 
 

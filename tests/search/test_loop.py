@@ -118,6 +118,21 @@ def test_random_search_draws_within_the_space_and_the_same_again():
     assert len({point["model.layer_2.units"] for point in first}) > 5
 
 
+@pytest.mark.parametrize(
+    ("path", "form", "count"),
+    [
+        ("model.layer_1.dropout", {"min": 0.0, "max": 0.6, "step": 0.1}, 7),
+        ("model.layer_1.units", {"min": 16, "max": 256, "step": 1.5, "log": True}, 7),
+        ("optimizer.learning_rate", {"min": 0.0001, "max": 1.0, "step": 10, "log": True}, 5),
+    ],
+)
+def test_random_search_draws_the_very_values_of_a_grid(path, form, count):
+    parameters, listed = space({path: form})
+    assert len(listed) == count
+    drawn = search("random", parameters, None, lambda batch: [0.5] * len(batch), trials=40)
+    assert sorted(trial.point[path] for trial in drawn) == sorted(point[path] for point in listed)
+
+
 def test_random_search_ends_when_the_space_is_used_up():
     parameters, _ = space({"loss": ["poisson", "huber"]}, "random")
     found = search("random", parameters, None, lambda batch: [0.5] * len(batch), trials=20)

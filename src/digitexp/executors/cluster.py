@@ -7,6 +7,7 @@ one bundle at a time, with as many threads as Dask gave it (`dask worker --nwork
 
 import logging
 import os
+import socket
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,10 +21,11 @@ from uuid import uuid4
 
 import distributed
 
-from digitexp.errors import ConfigError, TrainingError
+from digitexp.data import sources
+from digitexp.errors import ConfigError, DataError, TrainingError
 from digitexp.executors.executor import Bundle, Outcome, Ready, Told, Work, limit_threads, pack, sentence, unpack
 from digitexp.results import Failure, Result
-from digitexp.settings import Execution
+from digitexp.settings import SCRATCH, Config, Execution
 
 WAIT = 60  # seconds for a worker, where there is none
 _ALONE = threading.Lock()  # a worker process trains one bundle at a time: Keras' seeds are global
@@ -61,7 +63,7 @@ class Cluster:
                 bundle = waiting.popleft()
                 future = client.submit(
                     _train, pack(bundle, self._work), [_bytes(file) for file in bundle.checkpoints], topic, _versions(),
-                    pure=False, retries=0,
+                    _digests(bundle.configs), pure=False, retries=0,
                 )  # fmt: skip
                 busy[future] = bundle
                 future.add_done_callback(heard.put)
@@ -126,14 +128,16 @@ def _unpacked(trained: _Trained, folder: Path, checkpoint: Path | None) -> Resul
     """The outcome with its files where a run of this machine would have left them."""
     if trained.state and checkpoint:
         _write(checkpoint, trained.state)
-    if isinstance(trained.outcome, Failure):
+    if isinstance(trained.outcome, Failure) or trained.outcome.network is None:  # a baseline has none
         return trained.outcome
     network = folder / f"{trained.position}.keras"
     _write(network, trained.network)
     return replace(trained.outcome, network=network)
 
 
-def _train(packed: bytes, states: Sequence[bytes], topic: str, versions: Mapping[str, str]) -> list[_Trained]:
+def _train(
+    packed: bytes, states: Sequence[bytes], topic: str, versions: Mapping[str, str], digests: Sequence[Mapping[str, str]]
+) -> list[_Trained]:
     """What a worker does: train a bundle in a folder of its own, and tell of its epochs."""
     if versions != _versions():
         raise ConfigError(f"a worker has {_versions()}, the one who asks {versions}; install the same on both.")
@@ -141,12 +145,13 @@ def _train(packed: bytes, states: Sequence[bytes], topic: str, versions: Mapping
     with _ALONE, TemporaryDirectory(prefix="digitexp-") as folder:
         limit_threads(worker.state.nthreads)
         bundle, work = unpack(packed)
+        _refuse_other_files(_digests(bundle.configs), digests)
         files = [Path(folder, f"{place}.npz") for place in range(len(bundle.positions))]
         for file, state in zip(files, states, strict=True):
             if state:
                 file.write_bytes(state)
-        own = replace(bundle, folder=Path(folder, "networks"), checkpoints=files)
-        outcomes = dict(own.train(work, lambda *told: worker.log_event(topic, [told[0], told[1], dict(told[2])])))
+        here = replace(bundle, folder=Path(folder, "networks"), checkpoints=files)
+        outcomes = dict(here.train(work, lambda *told: worker.log_event(topic, [told[0], told[1], dict(told[2])])))
         return [
             _Trained(position, outcome, _bytes(outcome.network) if isinstance(outcome, Result) else b"", _bytes(file))
             for file, position in zip(files, bundle.positions, strict=True)
@@ -158,6 +163,22 @@ def _versions() -> dict[str, str]:
     """What must be the same for a worker to give the numbers that were asked for."""
     packages = {package: version(package) for package in ("digitexp", "keras", "tensorflow")}
     return {name: ".".join(found.split(".")[:2]) for name, found in packages.items()}
+
+
+def _refuse_other_files(ours: Sequence[Mapping[str, str]], asked: Sequence[Mapping[str, str]]) -> None:
+    other = sorted({file for own, theirs in zip(ours, asked, strict=True) for file in own if own[file] != theirs.get(file)})
+    if other:
+        raise DataError(f"{', '.join(other)}: a worker on {socket.gethostname()} has other bytes there than the one who "
+                        "asks; copy the file, so that all read the same")  # fmt: skip
+
+
+def _digests(configs: Sequence[Config]) -> list[dict[str, str]]:
+    """The digests of the files that these runs read, each read once."""
+    data = {repr(config.data): config.data for config in configs}
+    found = {name: sources.source_digests(one) for name, one in data.items()}
+    starts = {config.training.start for config in configs} - {SCRATCH}
+    begun = {start: {start: sources.sha256(Path(start))} for start in starts} | {SCRATCH: {}}
+    return [{**found[repr(config.data)], **begun[config.training.start]} for config in configs]
 
 
 def _bytes(file: Path | None) -> bytes:

@@ -112,6 +112,8 @@ def _machine(facts: Mapping[str, str]) -> str:
     shared = int(facts.get("workers", 1))
     beside = f"{shared} runs side by side" if shared > 1 else ""
     host = f"host {facts['host']}" if "host" in facts else ""
+    if "cluster" in facts:
+        return f"a {facts['cluster'].capitalize()} cluster, asked from {host}"
     return ", ".join(filter(None, [facts.get("cpu", ""), cores, memory, host, beside]))
 
 

@@ -56,8 +56,8 @@ def show_outcome(plan: "Plan", outcome: "Outcome") -> None:
         if isinstance(best.model, Baseline):
             about.add_row("best network", "none: the best is a baseline, of which no network is kept")
         else:
-            train = f"{COMMAND} run best={outcome.experiment}"
-            about.add_row("best network", f"not here: its run was imported; {train} trains it")
+            train = f"{COMMAND} run best={outcome.experiment} tracking.uri=sqlite:///trained.db"
+            about.add_row("best network", f"not here: its run was imported; {train} trains it, in a store of its own")
     about.add_row("recorded in", outcome.store)
     about.add_row("compare", f"{COMMAND} ui search.name={outcome.experiment}")
     console.print()

@@ -131,13 +131,15 @@ def _declare(space: keras_tuner.HyperParameters, parameter: Parameter) -> None:
         else:
             space.Choice(parameter.path, list(dict.fromkeys(_encode(parameter, value) for value in values)))
         return
-    declare = space.Int if parameter.type is int else space.Float
-    cast = int if parameter.type is int and not values.log else float
-    step = None if values.step is None else cast(values.step)
-    if parameter.type is int and step is None and not values.log:
-        step = 1
-    low, high = parameter.type(values.low), parameter.type(values.high)
-    declare(parameter.path, low, high, step=step, sampling="log" if values.log else "linear")
+    sampling = "log" if values.log else "linear"
+    if parameter.type is int and (values.step is None or not values.log):
+        step = None if values.log else int(values.step or 1)
+        space.Int(parameter.path, int(values.low), int(values.high), step=step, sampling=sampling)
+        return
+    high = float(values.high)
+    if values.step is not None and not values.log:
+        high += values.step * 1e-6  # KerasTuner counts steps in rounded numbers, and would leave out the last
+    space.Float(parameter.path, float(values.low), high, step=values.step, sampling=sampling)
 
 
 def encode(parameters: Sequence[Parameter], point: Point) -> dict[str, Any]:
@@ -153,9 +155,16 @@ def decode(parameters: Sequence[Parameter], values: dict[str, Any]) -> Point:
             value = values[parameter.path]
             if value is None:  # a reference value, which no list of values need have
                 point[parameter.path] = None
+            elif isinstance(parameter.values, Range) and parameter.values.step is not None:
+                point[parameter.path] = _nearest(parameter.listed(), value)
             else:
                 point[parameter.path] = json.loads(value) if _labelled(parameter) else parameter.type(value)
     return point | ({UNTIL: int(values["tuner/epochs"])} if "tuner/epochs" in values else {})
+
+
+def _nearest(values: Sequence[float], value: float) -> float:
+    """The value of a list that a sum of steps stands for."""
+    return min(values, key=lambda one: abs(one - value))
 
 
 def _encode(parameter: Parameter, value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Settings of a sweep: the question, who trains its runs, and where they are recorded."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -29,6 +30,8 @@ class Search:
     space: dict[str, Any] = MISSING
 
     def check(self, at: str) -> None:
+        named = self.name is None or bool(re.fullmatch(r"[\w-][\w .-]*(/[\w-][\w .-]*)*", self.name))
+        require(named, f"{at}.name", self.name, "letters, digits, -, _, blanks and dots, or folders of such names by /")
         choose(f"{at}.method", self.method, dict.fromkeys(METHODS))
         require(self.repeats >= 1, f"{at}.repeats", self.repeats, "a number of seeds from 1")
         require(self.objective is not None or not self.refit, f"{at}.refit", True,

@@ -74,16 +74,16 @@ class Conclusion:
 
     def _draw(self, trials: Sequence["Trial"], rows: Sequence[Row], best: Scored | None) -> None:
         """Table and picture of the sweep; pictures of every run that has none yet, or of the best trial's only."""
+        chosen = [trial for trial in trials if trial.number not in self.failures]
         with TemporaryDirectory(prefix="digitexp-") as folder:
             ranking.table(rows).to_csv(Path(folder, "results.csv"), index=False)
             if best:
-                mark = pictures.LEAKAGE if any(self._leaking(trial) for trial in trials) else ""
+                mark = pictures.LEAKAGE if any(map(self._leaking, chosen)) else ""
                 title = f"{self.plan.config.experiment}{mark}"
                 objective = str(self.plan.config.search.objective)
                 pictures.draw_ranking(rows, objective, title, Path(folder, "ranking.png"))
             recorder.log_files(self.store, self.parent, Path(folder))
         everyone = self.plan.config.tracking.pictures == "all"
-        chosen = [trial for trial in trials if trial.number not in self.failures]
         pending = [
             (run, trial)
             for trial in chosen

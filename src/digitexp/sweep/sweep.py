@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitexp.costs import expected_seconds
-from digitexp.errors import DataError
+from digitexp.errors import DataError, DigitexpError
 from digitexp.evidence import ranking
 from digitexp.executors.choice import executor
 from digitexp.executors.executor import Bundle, Executor, Work
@@ -98,7 +98,7 @@ class Sweep:
         if not self.early:
             self._forget_checkpoints()
         left = self._left() if self.early else 0
-        found = self._known.count(self.trials) - self.trained - self.reused - self.imported
+        found = self._known.count(filter(self._possible, self.trials)) - self.trained - self.reused - self.imported
         return Outcome(rows, self.trained, self.reused, self.imported, found, len(self._failed), self._name,
                        self.parent, address, self.store.uri, self.early, left, self._estimated, self._took)  # fmt: skip
 
@@ -114,7 +114,7 @@ class Sweep:
 
     def _evaluate(self, trials: Sequence["Trial"], chosen: Executor) -> list[float | None] | None:
         """The mean objective of each trial, None where a run failed; None for all when the sweep ends early."""
-        jobs = [job for trial in trials for job in self.plan.jobs(trial.number, trial.point)]
+        jobs = [job for trial in trials if self._possible(trial) for job in self.plan.jobs(trial.number, trial.point)]
         if not all(self._known.anywhere(job.signature) for job in jobs):
             self._known.look()  # another sweep may have trained them meanwhile
         known = [self._known.anywhere(job.signature) or self._elsewhere.get(job.signature) for job in jobs]
@@ -129,6 +129,15 @@ class Sweep:
         if self.early:
             return None
         return [None if trial.number in self.failures else self._value(trial) for trial in trials]
+
+    def _possible(self, trial: "Trial") -> bool:
+        """Whether there are such runs; what an oracle proposed need not be a network, or a part of the data."""
+        try:
+            self.plan.jobs(trial.number, trial.point)
+        except DigitexpError as error:
+            self.failures[trial.number] = str(error)
+            return False
+        return True
 
     def _value(self, trial: "Trial") -> float | None:
         """What an oracle is told; None where the objective is no number, or a run was recorded without it."""
@@ -187,9 +196,16 @@ class Sweep:
         most = self.plan.config.search.max_failures
         if most is not None and len(self._failed) >= most:
             return FAILURES
-        if self._deadline and time.monotonic() + expected_seconds(jobs, self._known.spent)[0] > self._deadline:
+        if self._deadline and time.monotonic() + self._expected(jobs) > self._deadline:
             return BUDGET
         return None
+
+    def _expected(self, jobs: Sequence[Job]) -> float:
+        """How long these runs would take, in the share of the machine that each worker has."""
+        try:
+            return expected_seconds(jobs, self._known.spent)[0] * self.plan.config.execution.workers
+        except DigitexpError:  # of a network that cannot be: it fails soon enough
+            return 0.0
 
     def _end(self, job: Job, outcome: Result | Failure, trials: Sequence[int]) -> None:
         try:
@@ -216,7 +232,7 @@ class Sweep:
         return self._folder / CHECKPOINTS / f"{job.whole}.npz"
 
     def _forget_checkpoints(self) -> None:
-        for trial in self.trials:
+        for trial in filter(self._possible, self.trials):
             for job in self.plan.jobs(trial.number, trial.point):
                 with suppress(OSError):
                     self._checkpoint(job).unlink(missing_ok=True)
@@ -246,7 +262,7 @@ class Sweep:
         """How many runs of the question are neither finished nor failed."""
         if self.plan.points is not None:
             return len({job.signature for job in self.plan.listed_jobs()} - self._known.own() - self._failed)
-        return self.plan.runs - self._known.count(self.trials) - len(self._failed)
+        return self.plan.runs - self._known.count(filter(self._possible, self.trials)) - len(self._failed)
 
 
 def _child(job: Job) -> recorder.Child:

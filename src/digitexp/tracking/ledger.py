@@ -19,7 +19,8 @@ from digitexp.tracking.store import NETWORK, TAG, exists, open_store, resolve
 
 _QUERY = f"""
     SELECT signature.value, CASE engine.value WHEN 'lanes' THEN engine.value ELSE kind.value END,
-        tflop.value, seconds.value / COALESCE(workers.value, 1), host.value, trained_in.value
+        tflop.value, CASE WHEN cluster.value IS NULL THEN seconds.value / COALESCE(workers.value, 1) END,
+        host.value, trained_in.value
     FROM runs
     JOIN tags signature ON signature.run_uuid = runs.run_uuid AND signature.key = '{TAG}signature'
     JOIN params kind ON kind.run_uuid = runs.run_uuid AND kind.key = 'model.kind'
@@ -28,6 +29,7 @@ _QUERY = f"""
     LEFT JOIN latest_metrics seconds ON seconds.run_uuid = runs.run_uuid AND seconds.key = 'seconds'
     LEFT JOIN tags host ON host.run_uuid = runs.run_uuid AND host.key = '{TAG}host'
     LEFT JOIN tags workers ON workers.run_uuid = runs.run_uuid AND workers.key = '{TAG}workers'
+    LEFT JOIN tags cluster ON cluster.run_uuid = runs.run_uuid AND cluster.key = '{TAG}cluster'
     LEFT JOIN tags trained_in ON trained_in.run_uuid = runs.run_uuid AND trained_in.key = '{TAG}trained_in'
     WHERE runs.status = 'FINISHED' AND runs.lifecycle_stage = 'active'
     ORDER BY runs.start_time
@@ -59,7 +61,7 @@ def asked(uri: str | None, sweep: str) -> list[Asked]:
         return []
     file = resolve(uri).removeprefix("sqlite:///")
     try:
-        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as database:
+        with _open(file) as database:
             found = database.execute(_ASKED, [sweep]).fetchall()
         return [
             Asked(question, started, from_yaml(Path(url2pathname(urlparse(place).path), "config.yaml").read_text()))
@@ -86,7 +88,7 @@ def finished(uri: str | None) -> list[Entry]:
     """Every finished run of a store that exists, oldest first."""
     file = resolve(uri).removeprefix("sqlite:///")
     try:
-        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as database:
+        with _open(file) as database:
             return [_entry(*row) for row in database.execute(_QUERY)]
     except sqlite3.Error:
         from digitexp.tracking import reader
@@ -120,6 +122,11 @@ def network(uri: str | None, address: str) -> Path:
         known = [model.name for model in store.client.search_registered_models()]
         raise TrackingError(f"training.start={address}: no such network in {store.uri}; there are "
                             f"{', '.join(known) or 'none'}.{nearest(name, known)}") from error  # fmt: skip
+
+
+def _open(file: str) -> sqlite3.Connection:
+    """A store to read from; a path may hold what means something in an address."""
+    return sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True)
 
 
 def _entry(

@@ -28,7 +28,7 @@ HITS = "hits.npz"
 _SIGNATURES = "signatures"  # in it: whose the rows of every other array are
 _SWEEP = ("sweep", "question", "question_hash", "method", "objective", "repeats", "status", "command")
 _RUN = ("signature", "trial", "seed", "point", "started", "failure")
-_FACTS = ("host", "cpu", "cores", "memory", "workers", "commit", "python", "trained_in", "rule")
+_FACTS = ("host", "cpu", "cores", "memory", "workers", "cluster", "commit", "python", "trained_in", "rule")
 _SECTIONS = ("data", "model", "optimizer", "loss", "training", "evaluation", "extensions")
 _ALSO = ("used", "images", "digest")  # prefixes of columns
 

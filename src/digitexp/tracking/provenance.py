@@ -57,6 +57,6 @@ def _commit() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False)
-    except OSError:
+    except (OSError, subprocess.SubprocessError):  # no Git, or one that takes too long
         return "unknown"
     return found.stdout.strip() or "unknown"

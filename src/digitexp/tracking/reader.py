@@ -33,14 +33,14 @@ class Recorded:
     kind: str  # of the network, or "lanes" where several were trained as one: what its cost may be compared with
     host: str
     trained_in: str
-    workers: int  # runs that shared the machine with it, itself counted
+    workers: int  # runs that shared the machine with it, itself counted; 0 where that was another one, of a cluster
     imported: str  # the runs.csv that it came from: there are metrics, and neither predictions nor network
     pictures: bool
 
     @property
     def machine_seconds(self) -> float | None:
         """Its share of the seconds in which the machine was its and others': so long would the whole machine have taken."""
-        return self.metrics["seconds"] / self.workers if "seconds" in self.metrics else None
+        return self.metrics["seconds"] / self.workers if "seconds" in self.metrics and self.workers else None
 
 
 def finished(store: Store, since: float = 0.0) -> list[Recorded]:
@@ -219,7 +219,8 @@ def _facts(store: Store, run: Any) -> dict[str, str]:
             tags = store.client.get_run(origin).data.tags
         except Exception:  # it was deleted since
             tags = {}
-    named = {name: tags.get(f"{TAG}{name}", "") for name in ("host", "cpu", "cores", "memory", "workers", "python", "rule")}
+    told = ("host", "cpu", "cores", "memory", "workers", "cluster", "python", "rule")
+    named = {name: tags.get(f"{TAG}{name}", "") for name in told}
     versions = {key.removeprefix(TAG): value for key, value in sorted(tags.items()) if key.startswith(f"{TAG}version.")}
     facts = named | {"commit": tags.get("mlflow.source.git.commit", ""), "trained_in": origin} | versions
     return {name: value for name, value in facts.items() if value}
@@ -261,7 +262,7 @@ def _recorded(run: Any) -> Recorded:
         kind="lanes" if run.data.params.get("training.engine") == "lanes" else run.data.params["model.kind"],
         host=tags.get(f"{TAG}host", ""),
         trained_in=tags.get(f"{TAG}trained_in", ""),
-        workers=int(tags.get(f"{TAG}workers", 1)),
+        workers=0 if f"{TAG}cluster" in tags else int(tags.get(f"{TAG}workers", 1)),
         imported=tags.get(f"{TAG}imported_from", ""),
         pictures=f"{TAG}pictures" in tags,
     )

@@ -21,7 +21,7 @@ from digitexp.config import flatten
 from digitexp.decisive import present
 from digitexp.errors import TrackingError
 from digitexp.results import Failure, Result
-from digitexp.settings import Config
+from digitexp.settings import Config, Execution
 from digitexp.tracking import artifacts, liveness, provenance
 from digitexp.tracking.reader import Recorded
 from digitexp.tracking.store import TAG, Store
@@ -109,16 +109,22 @@ def begin_run(store: Store, parent: str, child: Child, started: str = "") -> Beg
         f"{TAG}trial": str(child.trial),
         f"{TAG}point": json.dumps(dict(child.point)),
         f"{TAG}rule": child.config.rule.digest,
-        f"{TAG}workers": str(child.config.execution.workers),
         "mlflow.parentRunId": parent,
         "mlflow.source.name": "digitexp",
     }
     start = int(datetime.fromisoformat(started).timestamp() * 1000) if started else None
-    tags |= liveness.identity() | provenance.tags()
+    tags |= liveness.identity() | provenance.tags() | _trained_by(child.config.execution)
     created = store.client.create_run(_experiment(store.client, parent), start, tags, child.name)
     run = Begun(str(created.info.run_id), str(created.info.artifact_uri))
     _log(store, run.id, params=child.settings)
     return run
+
+
+def _trained_by(execution: Execution) -> dict[str, str]:
+    """How many runs share the machine; or that it is another one, of which nothing is known here."""
+    if execution.executor == "dask":
+        return {f"{TAG}{name}": "" for name in ("cpu", "cores", "memory")} | {f"{TAG}cluster": "dask"}
+    return {f"{TAG}workers": str(execution.workers)}
 
 
 @lru_cache(maxsize=8)
@@ -192,7 +198,8 @@ def trained_in(run: Recorded) -> dict[str, str]:
 
 def imported_from(file: str, facts: Mapping[str, str]) -> dict[str, str]:
     """The tags of a run that a runs.csv tells of: machine, versions and commit are those that trained it."""
-    tags = {f"{TAG}{name}": value for name, value in facts.items() if name not in ("commit", "trained_in")}
+    told = {"workers": "1", **facts}  # a file of before says nothing of them
+    tags = {f"{TAG}{name}": value for name, value in told.items() if name not in ("commit", "trained_in")}
     known = {f"{TAG}rule": facts.get("rule", ""), "mlflow.source.git.commit": facts.get("commit", "")}
     return tags | known | {f"{TAG}imported_from": file}
 
