@@ -53,6 +53,8 @@ REFUSED = {
     "training.epochs=many": r"training\.epochs: found 'many'; must be a whole number",
     "training.epochs=2.5": r"training\.epochs: found 2\.5; must be a whole number",
     "training.epochs=null": r"training\.epochs: found null; must be a whole number",
+    "search.name=a:b": r"search\.name=a:b: must be letters, digits",
+    "search.name=../a": r"search\.name=\.\./a: must be letters, digits",
     "training.epochs=0": r"training\.epochs=0: must be a whole number from 1",
     "training.batch_size=0": r"training\.batch_size=0",
     "training.augmentation.preset=rotate": r"augmentation\.preset=rotate: no such choice; allowed are none, rotate_zoom_shift",
@@ -185,6 +187,17 @@ def test_refuses_in_one_sentence(override):
     with pytest.raises(ConfigError, match=REFUSED[override]) as refused:
         compose(override.split())
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["~/x.npz", "größe/a.npz", "it's.npz", "a#b&c.npz", "a=b.npz", "mnist (1).npz", "C:\\a\\b.npz"])
+def test_a_path_is_taken_as_it_is_typed(path):
+    assert compose(["data=mnist", f"data.path={path}"]).data.path == path
+
+
+def test_what_hydra_reads_is_left_to_it():
+    assert compose(["data.path=null"]).data.path is None
+    assert compose(["data=mnist", "data.path='quoted one.npz'"]).data.path == "quoted one.npz"
+    assert compose(["data=mnist", "data.path=${data.name}.npz"]).data.path == "mnist.npz"
 
 
 def test_without_validation_images_what_is_watched_is_of_training():

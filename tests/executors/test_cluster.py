@@ -41,6 +41,28 @@ def test_two_dask_workers_give_the_same_table(alone, tmp_path):
     assert [point.step for point in client.get_metric_history(run.info.run_id, "val/loss")] == [1, 2, 3, 4]
 
 
+def test_a_worker_that_has_other_data_is_refused(tmp_path, mnist):
+    """It would train on them, and be told as what was asked."""
+    from digitexp.compose import compose
+    from digitexp.errors import DataError
+    from digitexp.executors import cluster
+
+    config = compose(["data=mnist", f"data.path={mnist}", "data.limit=100"])
+    asked = cluster._digests([config])
+    cluster._refuse_other_files(cluster._digests([config, config]), asked * 2)
+    with pytest.raises(DataError, match=r"mnist\.npz: a worker on .* has other bytes there than the one who asks; copy the file"):
+        cluster._refuse_other_files([{**asked[0], "mnist.npz": "0"}], asked)
+
+
+def test_a_baseline_comes_back_without_a_network(tmp_path):
+    from digitexp.executors import cluster
+    from digitexp.results import Result
+
+    result = Result({"val/accuracy": 0.9}, {}, {}, [], {}, {}, {}, ["0", "1"], network=None)
+    assert cluster._unpacked(cluster._Trained(0, result), tmp_path, None) == result
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_scheduler_is_a_sentence(alone, tmp_path):
     with pytest.raises(ConfigError, match=r"execution\.address=tcp://127\.0\.0\.1:9: no Dask scheduler answers there"):
         driver.ask(f"sqlite:///{tmp_path}/mlflow.db", "execution.executor=dask", "execution.address=tcp://127.0.0.1:9")

@@ -9,7 +9,9 @@ import pytest
 
 from digitexp import registry
 from digitexp.compose import compose
+from digitexp.config import change
 from digitexp.models import network
+from digitexp.signature import signature
 
 SHARED = {"name", "use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor"}
 LEFT_OUT = {"exclude_layers", "exclude_embeddings", "muon_a", "muon_b", "muon_c", "rms_rate"}
@@ -90,4 +92,6 @@ def test_a_users_network(tmp_path):
     model = network.build(config)
     assert model.count_params() == 784 * 7 + 7 + 7 * 10 + 10
     assert [row["kind"] for row in network.layer_table(model)][-2:] == ["Dense", "Dense"]
+    signatures = {signature(change(config, {"model.units": units}), {}) for units in (0, 5, 7)}
+    assert len(signatures) == 3  # a network without units is no absent layer
     del registry.NETWORKS["perceptron"]

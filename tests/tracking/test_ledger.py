@@ -20,6 +20,7 @@ def uri(tmp_path_factory):
         (here, {"tflop": 2.0, "seconds": 5.0}, "FINISHED"),
         ({"digitexp.host": "elsewhere"}, {"tflop": 2.0, "seconds": 1.0}, "FINISHED"),
         (here | {"digitexp.workers": "2"}, {"tflop": 1.0, "seconds": 3.0}, "FINISHED"),
+        (here | {"digitexp.cluster": "dask"}, {"tflop": 1.0, "seconds": 3.0}, "FINISHED"),
         (here | {"digitexp.trained_in": "another"}, {"tflop": 2.0, "seconds": 1.0}, "FINISHED"),
         (here, {"seconds": 1.0}, "FINISHED"),
         (here, {"tflop": 2.0, "seconds": 1.0}, "KILLED"),
@@ -39,8 +40,9 @@ EXPECTED = [
     ledger.Entry("s0", "lanes", 2.0, 5.0),
     ledger.Entry("s1", "dense", None, None),
     ledger.Entry("s2", "dense", 1.0, 1.5),  # it had half of the machine
-    ledger.Entry("s3", "dense", None, None),
-    ledger.Entry("s4", "dense", None, 1.0),
+    ledger.Entry("s3", "dense", 1.0, None),  # another machine took that long
+    ledger.Entry("s4", "dense", None, None),
+    ledger.Entry("s5", "dense", None, 1.0),
 ]
 
 
@@ -53,4 +55,4 @@ def test_mlflow_is_asked_where_the_tables_are_others(uri, monkeypatch):
     with pytest.raises(sqlite3.OperationalError):
         sqlite3.connect(":memory:").execute(ledger._QUERY)
     assert ledger.finished(uri) == EXPECTED
-    assert [run.signature for run in reader.finished(open_store(uri))] == ["s0", "s1", "s2", "s3", "s4"]
+    assert [run.signature for run in reader.finished(open_store(uri))] == ["s0", "s1", "s2", "s3", "s4", "s5"]

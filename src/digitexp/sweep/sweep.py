@@ -57,7 +57,7 @@ class Sweep:
         self.trials: list[Trial] = []
         self.trained = self.reused = self.imported = 0
         self.failures: dict[int, str] = {}  # by trial
-        self._failed: set[str] = set()  # signatures of runs
+        self._failed: set[str] = set()  # signatures of runs; names of those that cannot be
         self.early: str | None = None
         self._folder = stores.folder(plan.config.tracking.uri)
         self._recording = Recording(store, parent, heart, self._folder / SPOOL)
@@ -136,6 +136,7 @@ class Sweep:
             self.plan.jobs(trial.number, trial.point)
         except DigitexpError as error:
             self.failures[trial.number] = str(error)
+            self._failed |= {f"trial {trial.number}, seed {seed}" for seed in range(self.plan.config.search.repeats)}
             return False
         return True
 
