@@ -25,7 +25,8 @@ def _choose(settings: Execution, work: Work) -> Executor:
         try:
             from digitexp.executors.cluster import Cluster
         except ImportError as error:
-            raise ConfigError("execution.executor=dask: is not installed; type pip install 'digitexp[dask]'.") from error
+            how = "type pip install '.[dask]' in the checkout"
+            raise ConfigError(f"execution.executor=dask: is not installed; {how}.") from error
         return Cluster(settings, work)
     if settings.executor == "pool" or (settings.executor == "auto" and settings.workers > 1):
         return Pool(settings, work)

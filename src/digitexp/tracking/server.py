@@ -12,7 +12,7 @@ from pathlib import Path
 
 from digitexp.errors import TrackingError
 from digitexp.tracking import views
-from digitexp.tracking.store import Store, open_store
+from digitexp.tracking.store import TAG, Store, open_store
 
 HOST = "127.0.0.1"
 GRACE = 2  # seconds, for answers under way when interrupted
@@ -87,7 +87,8 @@ def _experiment(store: Store, sweep: str | None) -> str:
         if not named:
             raise TrackingError(f"ui: no sweep {sweep} is recorded yet; type digitexp +sweep={sweep} first.")
         return named[0]
-    newest = store.client.search_runs(list(known), max_results=1, order_by=["attributes.start_time DESC"])
+    asked, latest = f"tags.`{TAG}kind` = 'sweep'", ["attributes.start_time DESC"]  # no look at the data, no sitting
+    newest = store.client.search_runs(list(known), asked, max_results=1, order_by=latest)
     if not newest:
         raise TrackingError(f"ui: nothing is recorded in {store.uri} yet; type digitexp +sweep=NAME first.")
     return str(newest[0].info.experiment_id)
