@@ -15,7 +15,7 @@ from digitexp.data.digits import Digits
 from digitexp.data.sets import load
 from digitexp.errors import TrainingError
 from digitexp.models import network
-from digitexp.training import engines, lanes, program, updates
+from digitexp.training import engines, lanes, padding, program, updates
 from digitexp.training import train as alone
 
 TOLERANCE = 1e-4  # ||difference|| / ||weights|| of each tensor, after 100 steps
@@ -114,7 +114,7 @@ def test_a_rule_is_the_class_of_keras(name, values):
     optimizer.build([variable])
     weights = tf.constant(np.array(variable))[None]
     slots = {
-        program.SHARED if found.shape == () else found.name.removeprefix("kernel_"): tf.constant(np.atleast_2d(found)[None])
+        padding.SHARED if found.shape == () else found.name.removeprefix("kernel_"): tf.constant(np.atleast_2d(found)[None])
         for found in optimizer.variables[2:]
     }
     settings = {setting: found[:, None, None] for setting, found in program._settings([config]).items()}
