@@ -66,6 +66,12 @@ def test_a_reference_value_may_be_null_and_in_no_list():
     assert listed[0] == {"training.augmentation.shear": None, "optimizer.momentum": None}
 
 
+def test_a_reference_value_may_be_none_of_a_range():
+    parameters, listed = space({"model.layer_1.dropout": {"min": 0.1, "max": 0.5, "step": 0.2}}, "one_at_a_time")
+    done = search("one_at_a_time", parameters, listed, lambda batch: [0.5] * len(batch))
+    assert [trial.point["model.layer_1.dropout"] for trial in done] == [0.0, 0.1, 0.3, 0.5]
+
+
 def test_every_trial_is_issued_by_an_oracle_of_keras_tuner(monkeypatch):
     issued = []
     create = keras_tuner.Oracle.create_trial

@@ -5,6 +5,7 @@ look at what changed; so lists are expanded by us (space.py), the oracles write 
 """
 
 import json
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -156,15 +157,17 @@ def decode(parameters: Sequence[Parameter], values: dict[str, Any]) -> Point:
             if value is None:  # a reference value, which no list of values need have
                 point[parameter.path] = None
             elif isinstance(parameter.values, Range) and parameter.values.step is not None:
-                point[parameter.path] = _nearest(parameter.listed(), value)
+                point[parameter.path] = _listed(parameter, value)
             else:
                 point[parameter.path] = json.loads(value) if _labelled(parameter) else parameter.type(value)
     return point | ({UNTIL: int(values["tuner/epochs"])} if "tuner/epochs" in values else {})
 
 
-def _nearest(values: Sequence[float], value: float) -> float:
-    """The value of a list that a sum of steps stands for."""
-    return min(values, key=lambda one: abs(one - value))
+def _listed(parameter: Parameter, value: float) -> Any:
+    """The value of a stepped range that a sum of steps stands for; a reference value need not be one."""
+    nearest = min(parameter.listed(), key=lambda one: abs(one - value))
+    rounding = 0.5 if parameter.type is int else 1e-9
+    return nearest if math.isclose(nearest, value, rel_tol=1e-6, abs_tol=rounding) else parameter.type(value)
 
 
 def _encode(parameter: Parameter, value: Any) -> Any:
