@@ -108,6 +108,15 @@ def test_where_one_seed_is_known_by_its_numbers_alone_no_confusion_is_shown(tmp_
     assert "confusion-best.png" not in said
 
 
+def test_what_was_not_measured_tells_nothing_of_the_luck_of_seeds():
+    """A failure, and a setting whose measure is no number, stand in the table and in no comparison."""
+    runs = [run_of(trial, seed, share(180 - trial - seed)) for trial in (0, 1, 2) for seed in (1, 2)]
+    runs[4:] = [replace(run, metrics={"test/accuracy": 0.9}, read={"test": run.read["test"]}) for run in runs[4:]]
+    rows = report.gather(sweep_of(runs, repeats=2)).rows
+    assert set(ties.lucks(rows, "val")) == {0, 1}
+    assert ties.of_group(rows[:2], rows, ["a", "b"], "val").startswith("To tell a from b: ")
+
+
 def test_values_that_are_lists_are_no_axis():
     points = [{"data.classes": ["0", "1"]}, {"data.classes": ["0", "2"]}]
     runs = [run_of(trial, 1, share(180), point) for trial, point in enumerate(points)]

@@ -128,7 +128,8 @@ def gather(sweep: SweepRecord) -> Report:
     marked: str | None = evidence
     if sweep.objective:
         marked = chosen if sweep.objective.endswith("/accuracy") else None
-    differs = dict(zip(_numbers(finished), ranking.against_best(finished, marked), strict=True)) if marked else {}
+    met = [scored for scored in finished if not np.isnan(scored.mean(f"{marked}/accuracy"))]  # a sweep may vary the sets
+    differs = dict(zip(_numbers(met), ranking.against_best(met, marked), strict=True)) if marked else {}
     checked = _against_winner(finished, evidence) if sweep.objective and evidence != chosen else {}
     paired = all(ranking.paired(finished, part) for part in {evidence, marked or evidence})
     return Report(sweep, rows, sets, marked, evidence, differs, checked, paired)

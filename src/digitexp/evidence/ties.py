@@ -29,11 +29,11 @@ class Against:
 
 def lucks(rows: Sequence[Row], part: str) -> dict[int, Luck]:
     """The luck of the seeds of each setting by trial, as the test has it that compares them all; nothing of one seed."""
-    finished = [row.scored for row in rows if not row.scored.failure]
-    if not finished or len(finished[0].metrics) == 1:
+    measured = [row.scored for row in rows if not math.isnan(row.scored.mean(f"{part}/accuracy"))]
+    if not measured or len(measured[0].metrics) == 1:
         return {}
-    found = compare.luck([scored.shares(part).accuracies for scored in finished])
-    return {scored.trial: luck for scored, luck in zip(finished, found, strict=True)}
+    found = compare.luck([scored.shares(part).accuracies for scored in measured])
+    return {scored.trial: luck for scored, luck in zip(measured, found, strict=True)}
 
 
 def against(
