@@ -30,8 +30,9 @@ class Search:
     space: dict[str, Any] = MISSING
 
     def check(self, at: str) -> None:
-        named = self.name is None or bool(re.fullmatch(r"[\w-][\w .-]*(/[\w-][\w .-]*)*", self.name))
-        require(named, f"{at}.name", self.name, "letters, digits, -, _, blanks and dots, or folders of such names by /")
+        parts = [] if self.name is None else self.name.split("/")  # a folder of its own; MLflow allows no colon in a model
+        named = all(part.strip(" .") and not re.search(r"[:'\"\\\x00-\x1f]", part) for part in parts)
+        require(named, f"{at}.name", self.name, "a name without : ' \" and \\, or folders of such names by /")
         choose(f"{at}.method", self.method, dict.fromkeys(METHODS))
         require(self.repeats >= 1, f"{at}.repeats", self.repeats, "a number of seeds from 1")
         require(self.objective is not None or not self.refit, f"{at}.refit", True,
