@@ -1,1 +1,1 @@
-"""What recorded runs support: ranked, compared, and held against what others reported. No words, no pictures."""
+"""What recorded runs support: ranked, compared, and held against what others reported. No pages, no pictures."""

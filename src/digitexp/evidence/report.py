@@ -1,4 +1,4 @@
-"""What there is to say of a recorded sweep: its settings ranked, compared and counted. No words, no pictures."""
+"""What there is to say of a recorded sweep: its settings ranked, compared and counted. No pages, no pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -59,6 +59,11 @@ class Execution:
     memory_per_worker: float = MISSING
     checkpoint_seconds: float = MISSING
 
+    @property
+    def sharing(self) -> int:
+        """How many runs share this machine; 0 where others train them."""
+        return 0 if self.executor == "dask" else self.workers
+
     def check(self, at: str) -> None:
         choose(f"{at}.executor", self.executor, dict.fromkeys(["auto", "in_process", "pool", "dask"]))
         require(self.workers >= 1, f"{at}.workers", self.workers, "a number of processes from 1")

@@ -122,9 +122,9 @@ def begin_run(store: Store, parent: str, child: Child, started: str = "") -> Beg
 
 def _trained_by(execution: Execution) -> dict[str, str]:
     """How many runs share the machine; or that it is another one, of which nothing is known here."""
-    if execution.executor == "dask":
-        return {f"{TAG}{name}": "" for name in ("cpu", "cores", "memory")} | {f"{TAG}cluster": "dask"}
-    return {f"{TAG}workers": str(execution.workers)}
+    if execution.sharing:
+        return {f"{TAG}workers": str(execution.sharing)}
+    return {f"{TAG}{name}": "" for name in ("cpu", "cores", "memory")} | {f"{TAG}cluster": execution.executor}
 
 
 @lru_cache(maxsize=8)

@@ -159,6 +159,5 @@ def _recorded(run: _Open, parent: str, result: Result) -> Recorded:
     child, config = run.child, run.child.config
     identity = run.begun.id if run.begun else ""
     kind = "lanes" if config.training.engine == "lanes" else config.model.kind
-    workers = 0 if config.execution.executor == "dask" else config.execution.workers
     return Recorded(identity, parent, child.signature, child.trial, config.seed, child.point, result.metrics, kind,
-                    socket.gethostname(), "", workers, "", False)  # fmt: skip
+                    socket.gethostname(), "", config.execution.sharing, "", False)  # fmt: skip
