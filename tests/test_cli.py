@@ -287,7 +287,8 @@ def test_real_mnist_goes_the_same_way(tmp_path, mnist):
 
 
 def test_every_command_in_the_readme_plans(tmp_path, mnist):
-    text = (ROOT / "README.md").read_text().replace("../shared/data/mnist.npz", str(mnist))
+    text = (ROOT / "README.md").read_text()
+    text = re.sub(r"\.\./shared/data/mnist\.npz|\bFILE\b", str(mnist), text)
     commands = re.findall(r"^(?:    |\$ )?python -m digitexp ([^#\n]*)", text, re.MULTILINE)
     assert len(commands) >= 4
     for command in commands:

@@ -93,6 +93,14 @@ def sitting(page):
     return json.loads(page.evaluate("sessionStorage.getItem('drawing')"))["sitting"]
 
 
+def wait_for_strokes(store, mine, count):
+    """Wait until the store holds so many strokes of the sitting's first drawing."""
+    end = time.monotonic() + WAIT
+    while [len(drawing.strokes) for drawing in store.drawings(mine)[:1]] != [count]:
+        assert time.monotonic() < end, f"the first drawing did not come to {count} strokes"
+        time.sleep(0.05)
+
+
 def label(page, key, count):
     page.keyboard.press(key)
     expect(page.locator("#answer")).to_have_text("")
@@ -149,18 +157,17 @@ def test_what_the_page_shows_is_what_the_network_got(visit, server, uri):
 def test_undo_escape_and_warnings(visit, server):
     page, store = visit(), server[1]
     box = page.locator("#canvas").bounding_box()
-    for offset in (0.3, 0.6):
+    for offset in (0.3, 0.6):  # the first may be read before the second is drawn
         page.mouse.move(box["x"] + offset * box["width"], box["y"] + 0.2 * box["height"])
         page.mouse.down()
         page.mouse.move(box["x"] + offset * box["width"], box["y"] + 5 + box["height"], steps=5)  # leaves the canvas
         page.mouse.up()
-    expect(page.locator("#warnings")).to_contain_text("touches the border")
     mine = store.sitting(sitting(page))
-    assert len(store.drawings(mine)[0].strokes) == 2
+    wait_for_strokes(store, mine, 2)
+    expect(page.locator("#warnings")).to_contain_text("touches the border")
     page.keyboard.press("Control+z")
-    expect(page.locator("#warnings")).to_be_hidden()
+    wait_for_strokes(store, mine, 1)
     expect(page.locator("#answer")).to_have_text(re.compile(r"\d"))
-    assert len(store.drawings(mine)[0].strokes) == 1
     page.keyboard.press("Escape")
     expect(page.locator("#accept")).to_be_disabled()
     expect(page.locator("#answer")).to_have_text("")
