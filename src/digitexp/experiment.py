@@ -132,7 +132,7 @@ def report(config: Config) -> Reported:
     gathered = reports.gather(sweep)
     models = [file.stem for file in sorted((CONF / "model").glob("*.yaml"))]
     folder = _folder(config, sweep)
-    evidence = verdicts.judge(gathered, claims.read(Path(config.report.folder), sweep.name), config.rule)
+    evidence = verdicts.judge(gathered, claims.read(Path(config.report.claims), sweep.name), config.rule)
     files = pages.write(gathered, folder, models, evidence)
     if store:
         recorder.log_report(store, sweep.parent, files)
@@ -206,16 +206,16 @@ def _explore_command(config: Config) -> str:
 
 
 def audit(config: Config) -> Reported:
-    """Judge the reported numbers in the folder of the reports by themselves. Raises DataError when there are none."""
-    folder = Path(config.report.folder)
-    found = audits.audit(claims.read_all(folder), config.rule)
-    return Reported(audit_pages.summary(found), audit_pages.write(found, config.rule, folder / audit_pages.FOLDER), "")
+    """Judge the numbers in `report.claims` by themselves. Raises DataError when there are none."""
+    found = audits.audit(claims.read_all(Path(config.report.claims)), config.rule)
+    files = audit_pages.write(found, config.rule, Path(config.report.folder, audit_pages.FOLDER))
+    return Reported(audit_pages.summary(found), files, "")
 
 
 def front(config: Config) -> Reported:
     """Write the table of claims anew into the file `report.readme`, from the files in the folder of the reports."""
     file, folder = Path(str(config.report.readme)), Path(config.report.folder)
-    front_page.write(file, folder, config.rule)
+    front_page.write(file, folder, Path(config.report.claims), config.rule)
     return Reported(f"The table of claims in {file} says what the files in {folder} say.", [file], "")
 
 

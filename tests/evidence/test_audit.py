@@ -169,9 +169,9 @@ def test_what_is_committed_is_what_the_command_writes(tmp_path):
             place = tmp_path / file.relative_to(EXPERIMENTS)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(file.read_bytes())
-    given = experiment.audit(compose(["report.audit=true", f"report.folder={tmp_path}"]))
+    given = experiment.audit(compose(["report.audit=true", f"report.claims={tmp_path}", f"report.folder={tmp_path}/reports"]))
     assert given.answer.startswith("Of 27 claims, 7 stand")
     assert sorted(file.name for file in given.files) == ["README.md", "comparisons.csv", "comparisons.png", "index.html", "numbers.csv"]
     for name in ("README.md", "comparisons.csv", "numbers.csv"):
-        assert (tmp_path / "audit" / name).read_text() == (EXPERIMENTS / "audit" / name).read_text()
+        assert (tmp_path / "reports" / "audit" / name).read_text() == (EXPERIMENTS / "audit" / name).read_text()
     assert not audits.audit(Reported(), compose().rule).slips

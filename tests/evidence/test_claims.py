@@ -98,5 +98,5 @@ def test_a_claim_has_one_id(tmp_path):
 
 
 def test_nothing_to_audit_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"found no reported.csv or claims.csv in .*type report.folder=FOLDER"):
+    with pytest.raises(DataError, match=r"found no reported.csv or claims.csv in .*type report.claims=FOLDER"):
         read_all(tmp_path)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from digitexp import experiment
 from digitexp.compose import compose
 from digitexp.evidence import claims, report, verdicts
 from digitexp.reports import findings
@@ -27,3 +28,11 @@ def test_a_page_says_what_its_runs_say(file):
             written = {line["claim"]: (line["verdict"], line["why"], line["ours"]) for line in csv.DictReader(lines)}
         rows = findings.rows(gathered, verdicts.judge(gathered, reported, RULE))
         assert {row["claim"]: (row["verdict"], row["why"], row["ours"]) for row in rows} == written
+
+
+def test_a_report_elsewhere_judges_the_same_claims(tmp_path):
+    file = EXPERIMENTS / "manual_labels" / "runs.csv"
+    given = [f"report.runs={file}", f"report.folder={tmp_path}", f"report.claims={EXPERIMENTS}"]
+    experiment.report(compose(given))
+    written = tmp_path / "manual_labels" / findings.VERDICTS
+    assert written.read_text() == (file.parent / findings.VERDICTS).read_text()

@@ -17,11 +17,11 @@ RULE = compose().rule
 def test_the_readme_is_up_to_date():
     """Else type: digitexp report report.readme=README.md"""
     between = (ROOT / "README.md").read_text().split(front.BEGIN)[1].split(front.END)[0]
-    assert between == "\n" + front.table(ROOT / "experiments", RULE, ROOT)
+    assert between == "\n" + front.table(ROOT / "experiments", ROOT / "experiments", RULE, ROOT)
 
 
 def test_every_link_leads_somewhere():
-    for link in re.findall(r"\]\(([^)]*)\)", front.table(ROOT / "experiments", RULE, ROOT)):
+    for link in re.findall(r"\]\(([^)]*)\)", front.table(ROOT / "experiments", ROOT / "experiments", RULE, ROOT)):
         assert (ROOT / link).exists(), link
 
 
@@ -38,7 +38,7 @@ def folder(tmp_path):
 
 def test_only_the_table_is_written_anew(folder):
     file = folder.parent / "README.md"
-    front.write(file, folder, RULE)
+    front.write(file, folder, folder, RULE)
     text = file.read_text()
     assert text.startswith(f"before\n{front.BEGIN}\n| claim |")
     assert text.endswith(f"{front.END}\nafter\n")
@@ -50,7 +50,7 @@ def test_only_the_table_is_written_anew(folder):
     assert "difference with its 90 % interval (two one-sided tests of 5 %, this difference alone)" in text
     assert "can also mean that the difference is real and smaller than the rule's margin. \"By its counts\" is" in text
     assert "0 more claims were not tested by the runs so far, and 1 cannot be by this program (labels_from_own_model)." in text
-    front.write(file, folder, RULE)
+    front.write(file, folder, folder, RULE)
     assert file.read_text() == text
 
 
@@ -58,7 +58,7 @@ def test_runs_that_are_older_than_the_rule_are_said_to_be(folder):
     file = folder / "manual_labels" / "runs.csv"
     assert RULE.digest in file.read_text()
     file.write_text(file.read_text().replace(RULE.digest, "0" * 16))
-    assert "rule's margin. The runs of all lines were made before that rule was." in front.table(folder, RULE, folder.parent)
+    assert "rule's margin. The runs of all lines were made before that rule was." in front.table(folder, folder, RULE, folder.parent)
 
 
 HEADER = "claim,sweep,text,metric,wording,reported,ours,difference,low,high,p_holm,verdict,why,seeds,images,epochs,epochs_reported,rule,rule_fixed_before\n"
@@ -70,7 +70,7 @@ def test_every_protocol_has_a_line_that_of_the_seed_first(folder):
     for place in ("manual_labels", "reported/manual_labels"):
         (folder / place / "runs.csv").write_bytes((folder / "manual_labels" / "runs.csv").read_bytes())
     (folder / "reported" / "manual_labels" / "verdicts.csv").write_text(HEADER + LINE)
-    rows = front.table(folder, RULE, folder.parent).splitlines()
+    rows = front.table(folder, folder, RULE, folder.parent).splitlines()
     first = next(place for place, row in enumerate(rows) if "a &gt; b, accuracy on drawings" in row)
     assert "0.7 and 0.6<br>+0.028 (+0.001 to +0.100)" in rows[first]
     assert "[not reproduced](experiments/reported/manual_labels/README.md)<br>5 seeds; guessed |" in rows[first]
@@ -81,7 +81,7 @@ def test_every_protocol_has_a_line_that_of_the_seed_first(folder):
 def test_verdicts_by_another_rule_are_refused(folder):
     (folder / "manual_labels" / "verdicts.csv").write_text(HEADER + LINE.replace(RULE.digest, "another"))
     with pytest.raises(DataError, match=r"by rule another, allowed is .* report search.name=manual_labels to judge again"):
-        front.table(folder, RULE, folder.parent)
+        front.table(folder, folder, RULE, folder.parent)
 
 
 def test_the_claim_about_all_sweeps_has_one_line(folder):
@@ -90,10 +90,10 @@ def test_the_claim_about_all_sweeps_has_one_line(folder):
         place = folder / "reported" / name
         place.parent.mkdir(exist_ok=True)
         place.write_bytes((ROOT / "experiments" / "reported" / name).read_bytes())
-    text = front.table(folder, RULE, folder.parent)
+    text = front.table(folder, folder, RULE, folder.parent)
     assert "no guide to drawn accuracy is one of them (dense, drawings in MNIST's geometry: 4 settings, the rule asks for 8; dense, dr" in text
     rule = replace(RULE, settings=6)
-    (line,) = [row for row in front.table(folder, rule, folder.parent).splitlines() if "uncorrelated" in row]
+    (line,) = [row for row in front.table(folder, folder, rule, folder.parent).splitlines() if "uncorrelated" in row]
     assert "dense, drawings as drawn: rank correlation -0.10 (" in line
     assert "over 30 runs of 6 settings, inconclusive; dense, drawings in MNIST's geometry: 4 settings, the rule asks for 6 |" in line
     assert line.endswith("| inconclusive |")  # no page of its own to link to
@@ -102,5 +102,5 @@ def test_the_claim_about_all_sweeps_has_one_line(folder):
 def test_a_file_without_a_place_is_refused(folder):
     (folder.parent / "other.md").write_text("nothing")
     with pytest.raises(ConfigError, match=r"other.md: has no place for the table"):
-        front.write(folder.parent / "other.md", folder, RULE)
+        front.write(folder.parent / "other.md", folder, folder, RULE)
     assert (folder.parent / "other.md").read_text() == "nothing"

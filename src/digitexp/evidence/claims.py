@@ -120,7 +120,7 @@ def read_all(folder: Path) -> Reported:
     places = sorted({file.parent for name in (NUMBERS, CLAIMS) for file in folder.rglob(name)})
     if not places:
         raise DataError(f"report.audit=true: found no {NUMBERS} or {CLAIMS} in {folder}; allowed is a folder with some; "
-                        "type report.folder=FOLDER.")  # fmt: skip
+                        "type report.claims=FOLDER.")  # fmt: skip
     parts = [_read(place) for place in places]
     claims = {claim.id: claim for part in parts for claim in part.claims}
     for claim in (claim for part in parts for claim in part.claims):

@@ -25,7 +25,7 @@ def _choose(settings: Execution, work: Work) -> Executor:
         try:
             from digitexp.executors.cluster import Cluster
         except ImportError as error:
-            how = "type pip install '.[dask]' in the checkout"
+            how = "type pip install -e '.[dask]' in the checkout"
             raise ConfigError(f"execution.executor=dask: is not installed; {how}.") from error
         return Cluster(settings, work)
     if settings.executor == "pool" or (settings.executor == "auto" and settings.workers > 1):

@@ -26,15 +26,15 @@ BEGIN, END = "<!-- claims: written by digitexp report report.readme=README.md --
 Line = tuple[Path, Mapping[str, str]]  # of a verdicts.csv, and the folder of its experiment
 
 
-def write(file: Path, folder: Path, rule: Rule) -> None:
-    """Write the table of `folder` between the two marks in a Markdown file. ConfigError where they are missing."""
+def write(file: Path, folder: Path, known: Path, rule: Rule) -> None:
+    """Write the table of the reports in `folder` and the claims in `known` between the two marks in a Markdown file. ConfigError where they are missing."""
     text = file.read_text() if file.exists() else ""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise ConfigError(f"report.readme={file}: has no place for the table; allowed is a file with the lines {BEGIN} and "
                           f"{END}, once each.")  # fmt: skip
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     unfinished = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    unfinished.write_text(f"{before}{BEGIN}\n{table(folder, rule, file.parent)}{END}{after}")
+    unfinished.write_text(f"{before}{BEGIN}\n{table(folder, known, rule, file.parent)}{END}{after}")
     unfinished.replace(file)
 
 
@@ -45,12 +45,12 @@ def _older(late: int, lines: int) -> str:
     return f"The runs of {'all' if late == lines else f'{late} of the {lines}'} lines were made before that rule was. "
 
 
-def table(folder: Path, rule: Rule, beside: Path) -> str:
+def table(folder: Path, known: Path, rule: Rule, beside: Path) -> str:
     """The table as Markdown, with links from a file in `beside`: a line a claim and protocol that our runs tell about."""
-    reported = claims.read_all(folder)
+    reported = claims.read_all(known)
     counted = {opinion.claim.id: opinion.verdict for opinion in audits.audit(reported, rule).opinions}
-    of_all = _of_all(folder, rule)
-    found = [*_found(folder, rule), *of_all]
+    of_all = _of_all(folder, known, rule)
+    found = [*_found(folder, known, rule), *of_all]
     shown = [(place, row) for place, row in found if row["verdict"] != verdicts.UNTESTABLE]
     lines = ["| claim | reported | by its counts | ours | verdict |", "|---|---|---|---|---|"]
     for place, row in shown:
@@ -79,9 +79,9 @@ def _silent(reported: Reported, shown: Sequence[Line], of_all: Sequence[Line]) -
     return " ".join([text, *(f"That test accuracy is no guide to drawn accuracy is one of them ({why})." for why in few)])
 
 
-def _found(folder: Path, rule: Rule) -> list[Line]:
+def _found(folder: Path, known: Path, rule: Rule) -> list[Line]:
     """The verdicts of every experiment, claim by claim: under the seeds' own protocol first, then under any other."""
-    rows = [(place, row) for place in _places(folder) for row in _verdicts(folder, place, rule)]
+    rows = [(place, row) for place in _places(folder) for row in _verdicts(folder, known, place, rule)]
     first = {row["claim"]: number for number, (_, row) in reversed(list(enumerate(rows)))}
     return sorted(rows, key=lambda one: first[one[1]["claim"]])
 
@@ -91,11 +91,11 @@ def _places(folder: Path) -> list[Path]:
     return sorted({file.parent for file in folder.rglob(RUNS)}, key=lambda place: ("reported" not in place.parts, place))
 
 
-def _of_all(folder: Path, rule: Rule) -> list[Line]:
+def _of_all(folder: Path, known: Path, rule: Rule) -> list[Line]:
     """The verdicts of the claims that are about all sweeps together, from every sweep under the seeds' own protocol."""
-    known = [place for place in _places(folder) if "reported" in place.relative_to(folder).parts]
-    asked = claims.of_all(folder)
-    gathered = [report.gather(portable.read(place / RUNS)) for place in known] if asked else []
+    places = [place for place in _places(folder) if "reported" in place.relative_to(folder).parts]
+    asked = claims.of_all(known)
+    gathered = [report.gather(portable.read(place / RUNS)) for place in places] if asked else []
     rules = {run.facts.get("rule", "") for one in gathered for run in one.sweep.runs}
     found: list[Line] = []
     for claim in asked:
@@ -107,13 +107,13 @@ def _of_all(folder: Path, rule: Rule) -> list[Line]:
     return found
 
 
-def _verdicts(folder: Path, place: Path, rule: Rule) -> list[dict[str, str]]:
+def _verdicts(folder: Path, known: Path, place: Path, rule: Rule) -> list[dict[str, str]]:
     """The verdicts that a report wrote; of an experiment that has none, those that its runs.csv allows."""
     file = place / findings.VERDICTS
     if not file.exists():
         sweep = portable.read(place / RUNS)
         gathered = report.gather(sweep)
-        evidence = verdicts.judge(gathered, claims.read(folder, sweep.name), rule)
+        evidence = verdicts.judge(gathered, claims.read(known, sweep.name), rule)
         return [{key: str(value) for key, value in row.items()} for row in findings.rows(gathered, evidence)]
     with file.open(newline="") as text:
         rows = list(csv.DictReader(text))

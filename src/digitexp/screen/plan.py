@@ -35,7 +35,8 @@ def show_plan(plan: "Plan", question: str, finished: set[str], spent: Sequence["
     for note in drawings.notes(config.data.drawn, config.data.classes):
         about.add_row("note", escape(note))
     kinds = dict.fromkeys(job.config.model.kind for job in jobs)
-    steps = f", {count(config.training.epochs, 'epoch')}, batches of {config.training.batch_size}"
+    epochs, batches = (_span([getattr(job.config.training, name) for job in jobs]) for name in ("epochs", "batch_size"))
+    steps = f", {epochs} epoch{'' if epochs == '1' else 's'}, batches of {batches}"
     about.add_row("training", " and ".join(kinds) + ("" if set(kinds) == {"baseline"} else steps))
     together = sum(job.config.training.engine == "lanes" for job in jobs)
     if together:
@@ -59,6 +60,11 @@ def show_plan(plan: "Plan", question: str, finished: set[str], spent: Sequence["
     console.print(f"[bold]{config.search.name or 'one network'}[/]  {escape(question)}")
     console.print(about)
     console.print()
+
+
+def _span(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def show_difference(difference: Mapping[str, tuple[Any, Any]]) -> None:

@@ -67,9 +67,13 @@ class Rule:
 
 @dataclass
 class Report:
-    """`digitexp report`: the folder in which each sweep has its own; `runs` is a runs.csv to read instead of the store."""
+    """`digitexp report`: the folder in which each sweep has its own, and that of what others reported about them.
+
+    `runs` is a runs.csv to read instead of the store.
+    """
 
     folder: str = MISSING
+    claims: str = MISSING
     runs: Optional[str] = MISSING
     audit: bool = MISSING
     writers: bool = MISSING
