@@ -1,6 +1,7 @@
 """The way through the house, on a real store: record, resume, reuse, fail, be interrupted."""
 
 import re
+import shutil
 
 import mlflow
 import numpy as np
@@ -304,8 +305,11 @@ def test_an_empty_store_imports_runs_and_trains_nothing(answered, imported, monk
         for fact in ("digitexp.cpu", "digitexp.version.keras", "mlflow.source.git.commit"):
             assert tags[fact] == run.data.tags[fact]
     settings = [f"tracking.uri={outcome.store}", "search.name=asked", f"report.folder={tmp_path}"]
+    known = shutil.copytree(file.parent, tmp_path / "asked") / "hits.npz"
+    told = known.read_bytes()
     experiment.report(compose(settings))
     assert (tmp_path / "asked" / "runs.csv").read_text() == file.read_text()
+    assert known.read_bytes() == told  # the store does not know them
 
 
 def test_after_an_import_only_what_is_missing_is_trained(imported):

@@ -123,8 +123,22 @@ def test_two_runs_image_by_image(asked):
     assert "| optimizer.name | adam | sgd |" in (place / "README.md").read_text()
 
 
+@pytest.mark.slow
+def test_two_runs_of_a_file_are_compared_by_what_they_recognised(asked, tmp_path):
+    folder, settings, runs = asked
+    file = folder / "experiments" / "asked" / "runs.csv"
+    told = [*settings, f"report.runs={file}", f"report.compare=['{runs[0].signature}','{runs[1].signature}']"]
+    of_store = reproduction.pair(compose([word for word in told if "report.runs" not in word]))
+    of_file = reproduction.pair(compose([*told, f"report.folder={tmp_path}"]))
+    assert of_file.answer == of_store.answer
+    assert {each.name for each in of_file.files} == {"index.html", "README.md"}
+    assert "is known only where the runs were trained" in of_file.files[1].read_text()
+    (alone,) = (replace(run, hits={}) for run in runs[:1])
+    assert pair.answer(alone, runs[1]).startswith("Which images the two runs recognised is not known")
+
+
 def test_runs_on_other_images_are_not_compared(asked):
     _, settings, runs = asked
     a = reproduction.find(compose(settings), runs[0].signature)
     assert pair.parts(a, replace(a, digests=dict.fromkeys(a.digests, "other"))) == []
-    assert "cannot be compared image by image" in pair.answer(a, replace(a, read={}))
+    assert "not scored on the same images" in pair.answer(a, replace(a, digests=dict.fromkeys(a.digests, "other")))

@@ -1,6 +1,7 @@
 """The house: rooms import only from rooms above them, and a library only where docs/design.md names it."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,9 @@ def test_imports_only_from_above(file):
 def test_libraries_come_in_by_their_own_door(file):
     libraries = {name.split(".")[0] for name in imports(file)} & LIBRARIES
     assert libraries <= ROOMS[room_of(file)], f"{room_of(file)} imports {libraries - ROOMS[room_of(file)]}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_text_is_written_and_read_as_utf_8_on_every_system(file):
+    lines = [line.strip() for line in file.read_text().splitlines()]
+    assert [line for line in lines if re.search(r"(read|write)_text\(|\.open\((\"w\"|newline)", line) and "utf-8" not in line] == []

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -307,3 +308,22 @@ def test_the_estimate_is_checked_against_the_time_it_took(ask, client, fake):
     logged = client.get_run(outcome.parent).data.metrics
     assert logged["plan/seconds"] == pytest.approx(outcome.seconds)
     assert logged["plan/ratio"] == pytest.approx(outcome.seconds / outcome.estimated)
+
+
+def test_trials_that_met_other_images_are_not_compared_image_by_image(ask, monkeypatch):
+    """The fake reads nested sets of images, which McNemar tells apart where two shares do not."""
+    given = fake_training._result
+
+    def elsewhere(config, *rest):
+        result = given(config, *rest)
+        return replace(result, digests={**result.digests, "val": str(config.data.split_seed)})
+
+    monkeypatch.setattr(fake_training, "measured", lambda config, epoch: dict.fromkeys(
+        ("train/loss", "train/accuracy", "val/loss", "val/accuracy"), 0.9 if config.data.split_seed == 1 else 0.8))  # fmt: skip
+    monkeypatch.setattr(fake_training, "_result", elsewhere)
+    monkeypatch.setattr(fake_training, "IMAGES", 100)
+    outcome = ask("split", "search.space={data.split_seed:[1,2]}")
+    assert [row.top for row in outcome.rows] == [True, True]
+    monkeypatch.setattr(fake_training, "_result", given)
+    outcome = ask("split_alike", "search.space={data.split_seed:[1,2]}", "seed=7")
+    assert [row.top for row in outcome.rows] == [True, False]

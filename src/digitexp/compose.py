@@ -105,7 +105,7 @@ def _texts(group: str) -> dict[str, str]:
 
 def question(file: Path) -> str:
     """What a file says of itself, a sweep its question: its first comment that is not Hydra's."""
-    for line in file.read_text().splitlines():
+    for line in file.read_text("utf-8").splitlines():
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").strip()
     return ""

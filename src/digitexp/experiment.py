@@ -129,9 +129,10 @@ def report(config: Config) -> Reported:
     else:
         store = open_recorded(config)
         sweep = reader.sweep(store, config.search.name, _question(config))
-    gathered = reports.gather(sweep)
-    models = [file.stem for file in sorted((CONF / "model").glob("*.yaml"))]
     folder = _folder(config, sweep)
+    # Of a run that came from a runs.csv the store does not know which images it recognised; the report before may.
+    gathered = reports.gather(replace(sweep, runs=portable.with_hits(sweep.runs, folder / portable.HITS)))
+    models = [file.stem for file in sorted((CONF / "model").glob("*.yaml"))]
     evidence = verdicts.judge(gathered, claims.read(Path(config.report.claims), sweep.name), config.rule)
     files = pages.write(gathered, folder, models, evidence)
     if store:

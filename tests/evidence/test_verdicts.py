@@ -189,6 +189,7 @@ def test_who_is_better_than_a_guess_is_said_to_be():
     found = verdict_of(report_of((40, 340)), claim_of(">"))
     assert (found.verdict, found.why) == (REPRODUCED, "data.manual_labels=0 reads no better than chance (0.105)")
     assert verdict_of(report_of((60, 340)), claim_of(">")).why == ""
+    assert "no better than chance" in verdict_of(report_of((10, 340)), claim_of(">")).why  # surely worse
 
 
 def timed(seconds, target=None, hosts=("one", "one")):

@@ -1,5 +1,6 @@
 """Figures show what they were given, and no word is cut off or lies on another."""
 
+import math
 import subprocess
 import sys
 from itertools import combinations
@@ -271,6 +272,14 @@ def test_ranking_marks_what_is_far_off_with_an_arrow():
     assert markers == ["o", "o", "<"]
     assert axes.get_xlim()[0] > 0.9
     assert axes.texts[2].get_text().startswith("0.1000")
+
+
+@pytest.mark.parametrize("means", [(0.9, -math.inf), (math.nan, math.nan), (-math.inf, -math.inf)])
+def test_ranking_shows_a_measure_that_is_no_number_or_has_no_end(means):
+    axes = ranking_figure(["a", "b"], means, [(math.nan, math.nan)] * 2, [True, False], "mine", "Which is best?").axes[0]
+    assert np.isfinite(axes.get_xlim()).all()
+    markers = [line.get_marker() for line in axes.lines if line.get_marker() != "None"]
+    assert markers == ["<" if math.isinf(mean) else "o" for mean in means]
 
 
 def test_standings_name_and_value_are_above_their_interval():

@@ -113,7 +113,7 @@ def test_what_was_not_measured_tells_nothing_of_the_luck_of_seeds():
     runs = [run_of(trial, seed, share(180 - trial - seed)) for trial in (0, 1, 2) for seed in (1, 2)]
     runs[4:] = [replace(run, metrics={"test/accuracy": 0.9}, read={"test": run.read["test"]}) for run in runs[4:]]
     rows = report.gather(sweep_of(runs, repeats=2)).rows
-    assert set(ties.lucks(rows, "val")) == {0, 1}
+    assert set(ties.family(rows, "val").luck) == {0, 1}
     assert ties.of_group(rows[:2], rows, ["a", "b"], "val").startswith("To tell a from b: ")
 
 
@@ -426,6 +426,25 @@ def test_settings_that_met_other_images_are_not_paired():
     gathered = report.gather(sweep_of(runs))
     assert not gathered.paired
     assert len(gathered.top) == 2
+
+
+def test_what_would_end_a_tie_is_for_the_test_that_made_it():
+    """Two that met the same images could be told apart by them, but the test of all goes by accuracies."""
+    runs = [run_of(0, 1, share(190)), run_of(1, 1, share(186)), replace(run_of(2, 1, share(184)), digests={"val": "other", "test": "d"})]
+    all_of_one, mixed = (report.gather(sweep_of(some)) for some in ([replace(run, digests=runs[0].digests) for run in runs], runs))
+    assert (all_of_one.paired, mixed.paired) == (True, False)
+    more = [
+        ties.against(gathered.top[0], gathered.top[1], "val", 0.05, ties.family(gathered.finished, "val")).further.images
+        for gathered in (all_of_one, mixed)
+    ]
+    assert more[0] < 300 < 1000 < more[1]
+
+
+def test_p_is_of_the_images_that_ranked_whatever_else_was_read():
+    runs = [run_of(0, 1, share(190)), replace(run_of(1, 1, share(180)), digests={"val": "d", "test": "other"})]
+    gathered = report.gather(sweep_of(runs))
+    assert gathered.paired
+    assert gathered.differs[1] == pytest.approx(2 / 2**10)  # McNemar
 
 
 def test_areas_are_those_of_scikit_learn_and_of_the_evidence(tmp_path):

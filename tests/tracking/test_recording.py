@@ -89,5 +89,17 @@ def test_what_a_failed_run_reached_is_kept(asked):
     assert history(client, run.info.run_id) == [(1, CURVE[0]), (2, CURVE[1])]
 
 
+def test_a_run_that_arrived_though_the_answer_was_lost_stays_finished(asked, monkeypatch):
+    recording, child, client, _ = asked
+    recording.begin(child)
+    (run,) = recording._heart.runs
+    with monkeypatch.context() as patched:
+        patched.setattr(recording, "_try", lambda write: write() and False)  # the server had it, and went away
+        recording.end(child.signature, trained())
+    assert (recording.waiting, client.get_run(run).info.status) == (1, "FINISHED")
+    recording.deliver()
+    assert (recording.waiting, recording._heart.runs) == (0, set())
+
+
 def client_experiments(client):
     return [experiment.experiment_id for experiment in client.search_experiments()]

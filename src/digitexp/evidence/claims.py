@@ -167,7 +167,7 @@ def _read(place: Path) -> Reported:
 def _rows(file: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     if not file.exists():
         return []
-    with file.open(newline="") as text:
+    with file.open(encoding="utf-8", newline="") as text:
         rows = list(csv.DictReader(text, restval=""))
     missing = [column for column in columns if rows and column not in rows[0]]
     if missing:

@@ -25,7 +25,7 @@ class Report:
     `evidence` is the set by which nothing was chosen, and on which what is said of the best is checked; where no such set
     was scored it is the one that chose, and nothing is `checked`. `differs` are the p-values that a setting differs from
     the best on the marked set; `checked`, those that it differs from the winner on the evidence, empty where there is no
-    winner.
+    winner. `paired` says whether those of the marked set are of tests image by image.
     """
 
     sweep: SweepRecord
@@ -131,8 +131,7 @@ def gather(sweep: SweepRecord) -> Report:
     met = [scored for scored in finished if not np.isnan(scored.mean(f"{marked}/accuracy"))]  # a sweep may vary the sets
     differs = dict(zip(_numbers(met), ranking.against_best(met, marked), strict=True)) if marked else {}
     checked = _against_winner(finished, evidence) if sweep.objective and evidence != chosen else {}
-    paired = all(ranking.paired(finished, part) for part in {evidence, marked or evidence})
-    return Report(sweep, rows, sets, marked, evidence, differs, checked, paired)
+    return Report(sweep, rows, sets, marked, evidence, differs, checked, ranking.paired(met, marked or evidence))
 
 
 def name(point: Mapping[str, Any], paths: Sequence[str]) -> str:

@@ -27,32 +27,43 @@ class Against:
     further: Further
 
 
-def lucks(rows: Sequence[Row], part: str) -> dict[int, Luck]:
-    """The luck of the seeds of each setting by trial, as the test has it that compares them all; nothing of one seed."""
-    measured = [row.scored for row in rows if not math.isnan(row.scored.mean(f"{part}/accuracy"))]
-    if not measured or len(measured[0].metrics) == 1:
-        return {}
-    found = compare.luck([scored.shares(part).accuracies for scored in measured])
-    return {scored.trial: luck for scored, luck in zip(measured, found, strict=True)}
+@dataclass(frozen=True)
+class Family:
+    """All settings as one test compares them: whether image by image, and the luck of the seeds of each, by trial.
 
-
-def against(
-    best: Row, row: Row, part: str, alpha: float = compare.ALPHA, known: Mapping[int, Luck] | None = None
-) -> Against:
-    """`best` against `row`, image by image where that is known; `further` is for a test at the level `alpha`.
-
-    `known` is the luck of the seeds as `lucks` gives it; without it, that of these two alone.
+    Of one seed nothing is known of its luck.
     """
+
+    paired: bool
+    luck: Mapping[int, Luck]
+
+
+def family(rows: Sequence[Row], part: str) -> Family:
+    """The settings that were measured on a set."""
+    measured = [row.scored for row in rows if not math.isnan(row.scored.mean(f"{part}/accuracy"))]
+    paired = ranking.paired(measured, part)
+    if not measured or len(measured[0].metrics) == 1:
+        return Family(paired, {})
+    found = compare.luck([scored.shares(part).accuracies for scored in measured])
+    return Family(paired, {scored.trial: luck for scored, luck in zip(measured, found, strict=True)})
+
+
+def against(best: Row, row: Row, part: str, alpha: float, family: Family) -> Against:
+    """`best` against `row`, image by image where that is known; `further` is for the test of all at the level `alpha`."""
     metric = f"{part}/accuracy"
-    pair = (known[best.scored.trial], known[row.scored.trial]) if known else None
+    pair = (family.luck[best.scored.trial], family.luck[row.scored.trial]) if family.luck else None
     apart = best.scored.mean(metric) - row.scored.mean(metric)
-    if ranking.paired([best.scored, row.scored], part):
-        a, b = best.scored.hits[part], row.scored.hits[part]
-        better = evaluation.chance_better(a, b) if len(a) > 1 else None
-        return Against(row, apart, compare.difference(a, b), better, evaluation.further(a, b, alpha, lucks=pair))
     one, other = best.scored.shares(part), row.scored.shares(part)
-    more = evaluation.further_shares(one, other, alpha, lucks=pair)
-    return Against(row, apart, shares.difference(one, other), None, more)
+    if not ranking.paired([best.scored, row.scored], part):
+        more = evaluation.further_shares(one, other, alpha, lucks=pair)
+        return Against(row, apart, shares.difference(one, other), None, more)
+    a, b = best.scored.hits[part], row.scored.hits[part]
+    better = evaluation.chance_better(a, b) if len(a) > 1 else None
+    if family.paired:
+        more = evaluation.further(a, b, alpha, lucks=pair)
+    else:
+        more = evaluation.further_shares(one, other, alpha, lucks=pair)
+    return Against(row, apart, compare.difference(a, b), better, more)
 
 
 def sentence(first: str, second: str, found: Against, part: str) -> str:
@@ -85,7 +96,7 @@ def of_group(top: Sequence[Row], rows: Sequence[Row], names: Sequence[str], part
     """
     if len(top) < 2:
         return ""
-    return sentence(names[0], names[1], against(top[0], top[1], part, level(top), lucks(rows, part)), part)
+    return sentence(names[0], names[1], against(top[0], top[1], part, level(top), family(rows, part)), part)
 
 
 def level(rows: Sequence[Row]) -> float:

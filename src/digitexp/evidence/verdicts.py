@@ -189,8 +189,7 @@ def _by_chance(report: Report, right: Row | float, metric: str) -> bool:
     """Whether a setting reads no better than who guesses: what is better than that may be so for every reason."""
     if isinstance(right, float) or metric not in right.intervals:
         return False
-    low, high = right.intervals[metric]
-    return low <= 1 / len(report.classes) <= high
+    return right.intervals[metric].low <= 1 / len(report.classes)
 
 
 def _settle(one: Tested, claim: Claim, rule: Rule) -> Tested:

@@ -57,6 +57,10 @@ def ranking_figure(
 def _window(means: Sequence[float], intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """What to show of the axis: everything, but at most four times the extent of the better half to each side."""
     table = np.column_stack([means, intervals])
+    table = np.where(np.isfinite(table), table, np.nan)  # a metric of one's own may be infinite: it is beyond the edge
+    table = table[~np.isnan(table).all(axis=1)]
+    if not len(table):
+        return 0.0, 1.0
     better = table[: max(2, math.ceil(len(table) / 2))]
     left, right = np.nanmin(table), np.nanmax(table)
     extent = np.nanmax(better) - np.nanmin(better)

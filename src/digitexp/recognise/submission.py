@@ -96,7 +96,7 @@ def _give_memory_back() -> None:
 
 def validate(file: Path, count: int, classes: Sequence[str]) -> None:
     """Raise DataError for anything that the competition would refuse: header, ids 1 to `count` in order, labels."""
-    with file.open(newline="") as text:
+    with file.open(encoding="utf-8", newline="") as text:
         rows = list(csv.reader(text))
     if not rows or tuple(rows[0]) != HEADER:
         raise DataError(f"{file}: row 1: found {','.join(rows[0]) if rows else 'nothing'}, allowed is {','.join(HEADER)}.")
@@ -151,7 +151,7 @@ def _replace(target: Path, content: str, check: Callable[[Path], None] = lambda 
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(content, newline="")
+        unfinished.write_text(content, "utf-8", newline="")
         check(unfinished)
         unfinished.replace(target)
     except OSError as error:

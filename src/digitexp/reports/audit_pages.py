@@ -29,8 +29,8 @@ def write(audit: Audit, rule: Rule, folder: Path) -> list[Path]:
         _write_csv(scratch / COMPARISONS, map(_comparison, audit.judged))
         _write_csv(scratch / NUMBERS, (_number(*pair) for pair in audit.numbers))
         facts = content(audit, rule) | {"figure": inline(scratch / FIGURE)}
-        (scratch / PAGE).write_text(render("audit.html", facts))
-        (scratch / TEXT).write_text(render("audit.md", facts))
+        (scratch / PAGE).write_text(render("audit.html", facts), "utf-8")
+        (scratch / TEXT).write_text(render("audit.md", facts), "utf-8")
         files = [PAGE, TEXT, COMPARISONS, NUMBERS, FIGURE]
         for file in files:
             (scratch / file).replace(folder / file)
@@ -134,7 +134,7 @@ def _figure(audit: Audit) -> Any:
 
 def _write_csv(file: Path, rows: Iterable[dict[str, Any]]) -> None:
     listed: Sequence[dict[str, Any]] = list(rows)
-    with file.open("w", newline="") as text:
+    with file.open("w", encoding="utf-8", newline="") as text:
         writer = csv.DictWriter(text, list(listed[0]) if listed else [], lineterminator="\n")
         writer.writeheader()
         writer.writerows(listed)

@@ -39,7 +39,7 @@ def write(exploration: Exploration, folder: Path, command: str) -> list[Path]:
             written.append(file)
         shown = {file: inline(scratch / file) for file in captions}
         facts = content(exploration, command) | {"figures": shown, "captions": captions}
-        (scratch / PAGE).write_text(render("exploration.html", facts))
+        (scratch / PAGE).write_text(render("exploration.html", facts), "utf-8")
         for file in written:
             (scratch / file).replace(folder / file)
     for stale in {found for pattern in OURS for found in folder.glob(pattern)} - {folder / file for file in written}:
@@ -241,7 +241,7 @@ def _who(place: Place) -> list[object]:
 
 
 def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with file.open("w", newline="") as text:
+    with file.open("w", encoding="utf-8", newline="") as text:
         writer = csv.writer(text)
         writer.writerow(header)
         writer.writerows(rows)

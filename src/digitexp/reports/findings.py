@@ -24,7 +24,7 @@ def content(report: Report, evidence: Evidence) -> dict[str, Any]:
     best = report.by_evidence[0] if report.finished else None
     part = report.marked or report.evidence
     same = [one for one in evidence.beside if one.verdict in HELD]
-    others, level, lucks = report.by_evidence[1 : SHOWN + 1], ties.level(report.top), ties.lucks(report.finished, part)
+    others, level, family = report.by_evidence[1 : SHOWN + 1], ties.level(report.top), ties.family(report.finished, part)
     fixed = {
         None: "the runs do not say by which rule they were to be judged",
         True: "the runs were made under this very rule",
@@ -38,7 +38,7 @@ def content(report: Report, evidence: Evidence) -> dict[str, Any]:
         "alpha": f"{100 * evidence.alpha:g}",
         "level": f"{100 * (1 - 2 * evidence.alpha):g}",
         "apart": "" if same or not evidence.beside else _why_apart(evidence),
-        "against": [_against(report, ties.against(best, row, part, level, lucks)) for row in others] if best else [],
+        "against": [_against(report, ties.against(best, row, part, level, family)) for row in others] if best else [],
         "against_part": part,
         "against_more": f"The first {SHOWN} of {len(report.finished) - 1}." if len(report.finished) > SHOWN + 1 else "",
         "first": name(best.scored.point, report.paths) if best and len(report.paths) == 1 else "The best",

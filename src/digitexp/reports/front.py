@@ -27,14 +27,17 @@ Line = tuple[Path, Mapping[str, str]]  # of a verdicts.csv, and the folder of it
 
 
 def write(file: Path, folder: Path, known: Path, rule: Rule) -> None:
-    """Write the table of the reports in `folder` and the claims in `known` between the two marks in a Markdown file. ConfigError where they are missing."""
-    text = file.read_text() if file.exists() else ""
+    """Write the table of the reports in `folder` and the claims in `known` between the two marks in a Markdown file.
+
+    Raises ConfigError where they are missing.
+    """
+    text = file.read_text("utf-8") if file.exists() else ""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise ConfigError(f"report.readme={file}: has no place for the table; allowed is a file with the lines {BEGIN} and "
                           f"{END}, once each.")  # fmt: skip
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     unfinished = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    unfinished.write_text(f"{before}{BEGIN}\n{table(folder, known, rule, file.parent)}{END}{after}")
+    unfinished.write_text(f"{before}{BEGIN}\n{table(folder, known, rule, file.parent)}{END}{after}", "utf-8")
     unfinished.replace(file)
 
 
@@ -115,7 +118,7 @@ def _verdicts(folder: Path, known: Path, place: Path, rule: Rule) -> list[dict[s
         gathered = report.gather(sweep)
         evidence = verdicts.judge(gathered, claims.read(known, sweep.name), rule)
         return [{key: str(value) for key, value in row.items()} for row in findings.rows(gathered, evidence)]
-    with file.open(newline="") as text:
+    with file.open(encoding="utf-8", newline="") as text:
         rows = list(csv.DictReader(text))
     other = {row["rule"] for row in rows} - {rule.digest}
     if other:

@@ -39,17 +39,17 @@ def write(report: Report, folder: Path, models: Sequence[str], evidence: Evidenc
     with TemporaryDirectory(dir=folder, prefix=".unfinished-") as name_of:
         scratch = Path(name_of)
         drawn = [*pictures.draw_report(report, scratch), *finding_pictures.draw(report, evidence, scratch)]
-        (scratch / RUNS).write_text(portable.table(report.sweep))
+        (scratch / RUNS).write_text(portable.table(report.sweep), "utf-8")
         portable.write_hits(report.sweep, scratch / portable.HITS)
         _results(report).to_csv(scratch / RESULTS, index=False)
         if report.sweep.objective and report.finished:
-            (scratch / BEST).write_text(best_file(report, folder, models))
+            (scratch / BEST).write_text(best_file(report, folder, models), "utf-8")
         if evidence.verdicts:
-            (scratch / findings.VERDICTS).write_text(findings.table(report, evidence))
+            (scratch / findings.VERDICTS).write_text(findings.table(report, evidence), "utf-8")
         facts = content(report, folder) | findings.content(report, evidence)
         facts["figures"] = {file: inline(scratch / file) for file in drawn}
-        (scratch / PAGE).write_text(render("report.html", facts))
-        (scratch / TEXT).write_text(render("report.md", facts))
+        (scratch / PAGE).write_text(render("report.html", facts), "utf-8")
+        (scratch / TEXT).write_text(render("report.md", facts), "utf-8")
         written = [PAGE, TEXT, RESULTS, RUNS, portable.HITS, BEST, findings.VERDICTS, *drawn]
         written = [file for file in written if (scratch / file).exists()]
         for file in written:

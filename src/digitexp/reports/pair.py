@@ -35,12 +35,14 @@ class Part:
 
 def parts(a: RunRecord, b: RunRecord) -> list[Part]:
     """The sets that both runs were scored on, with the very same images."""
-    return [_part(name, a, b) for name in SETS if name in a.read and name in b.read and a.digests[name] == b.digests[name]]
+    return [_part(name, a, b) for name in _shared(a, b) if name in a.recognised and name in b.recognised]
 
 
 def answer(a: RunRecord, b: RunRecord) -> str:
     """What the comparison says, set by set."""
     found = parts(a, b)
+    if not found and _shared(a, b):
+        return "Which images the two runs recognised is not known, so they cannot be compared image by image."
     if not found:
         return "The two runs were not scored on the same images, so they cannot be compared image by image."
     return " ".join(_sentence(part) for part in found)
@@ -53,27 +55,40 @@ def write(a: RunRecord, b: RunRecord, pictures: Mapping[str, NDArray[np.uint8]],
     with TemporaryDirectory(dir=folder, prefix=".unfinished-") as name:
         scratch = Path(name)
         drawn = {file: caption for part in found for file, caption in _draw(part, a, b, pictures, scratch).items()}
-        _table(found, a, b, scratch / IMAGES)
+        told = [part for part in found if _told(part, a, b)]
+        if told:
+            _table(told, a, b, scratch / IMAGES)
         facts = {
             "a": _name(a), "b": _name(b), "answer": answer(a, b), "note": note, "parts": [_shown(part) for part in found],
-            "settings": _settings(a, b), "captions": drawn, "figures": {file: inline(scratch / file) for file in drawn},
+            "settings": _settings(a, b), "told": bool(told), "captions": drawn,
+            "figures": {file: inline(scratch / file) for file in drawn},
         }  # fmt: skip
-        (scratch / PAGE).write_text(render("pair.html", facts))
-        (scratch / TEXT).write_text(render("pair.md", facts))
-        files = [PAGE, TEXT, IMAGES, *drawn]
+        (scratch / PAGE).write_text(render("pair.html", facts), "utf-8")
+        (scratch / TEXT).write_text(render("pair.md", facts), "utf-8")
+        files = [PAGE, TEXT, *([IMAGES] if told else []), *drawn]
         for file in files:
             (scratch / file).replace(folder / file)
-        for old in set(folder.glob("only-*.png")) - {folder / file for file in files}:
-            old.unlink()
+        for old in {folder / IMAGES, *folder.glob("only-*.png")} - {folder / file for file in files}:
+            old.unlink(missing_ok=True)
     return [folder / file for file in files]
 
 
+def _shared(a: RunRecord, b: RunRecord) -> list[str]:
+    """The sets on which both runs were scored, with the very same images."""
+    return [name for name in SETS if name in a.digests and a.digests[name] == b.digests.get(name)]
+
+
 def _part(name: str, a: RunRecord, b: RunRecord) -> Part:
-    hits, others = a.read[name] == a.labels[name], b.read[name] == b.labels[name]
+    hits, others = a.recognised[name], b.recognised[name]
     kinds = (hits & others, hits & ~others, ~hits & others, ~hits & ~others)
     both, only_a, only_b, neither = (int(kind.sum()) for kind in kinds)
     interval, p = compare.difference([hits], [others]), compare.mcnemar(hits, others)
     return Part(name, (both, only_a, only_b, neither), (only_a - only_b) / len(hits), interval, p)
+
+
+def _told(part: Part, a: RunRecord, b: RunRecord) -> bool:
+    """Whether it is known as what both took each image; a file tells only whether they were right."""
+    return part.name in a.read and part.name in b.read
 
 
 def _sentence(part: Part) -> str:
@@ -107,7 +122,7 @@ def _settings(a: RunRecord, b: RunRecord) -> list[dict[str, str]]:
 
 def _draw(part: Part, a: RunRecord, b: RunRecord, pictures: Mapping[str, NDArray[np.uint8]], folder: Path) -> dict[str, str]:
     """The first images that only one of the two read right; gives the files and their captions."""
-    if part.name not in pictures:
+    if part.name not in pictures or not _told(part, a, b):
         return {}
     labels, classes, drawn = a.labels[part.name], a.settings["data.classes"], {}
     for letter, right, wrong in (("a", a, b), ("b", b, a)):
@@ -126,9 +141,11 @@ def _draw(part: Part, a: RunRecord, b: RunRecord, pictures: Mapping[str, NDArray
 
 def _table(found: list[Part], a: RunRecord, b: RunRecord, file: Path) -> None:
     """Every image that the two read differently: its place in the set, what it is, and what each reads."""
-    with file.open("w", newline="") as text:
+    with file.open("w", encoding="utf-8", newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["set", "image", "true", "a", "b"])
+        classes = a.settings["data.classes"]
         for part in found:
             labels, one, other = a.labels[part.name], a.read[part.name], b.read[part.name]
-            writer.writerows([part.name, row, labels[row], one[row], other[row]] for row in np.flatnonzero(one != other))
+            writer.writerows([part.name, row, *(classes[found[row]] for found in (labels, one, other))]
+                             for row in np.flatnonzero(one != other))  # fmt: skip

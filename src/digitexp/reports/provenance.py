@@ -64,7 +64,8 @@ def commands(report: Report, folder: Path) -> list[tuple[str, str]]:
         lines.append(("the sweep; what is finished is not trained again", shlex.join(["python", "-m", "digitexp", *words])))
     lines.append(("this report, from the store", f"python -m digitexp report {asked}"))
     runs = shlex.quote(f"report.runs={folder / RUNS}")
-    lines.append(("this report without the store, in the place of this one; curves and confusions are lost",
+    lost = "curves, confusions and what the seeds read together" if _together(report) else "curves and confusions"
+    lines.append((f"this report without the store, in the place of this one; {lost} are lost",
                   f"python -m digitexp report {asked} {runs}"))  # fmt: skip
     if sweep.objective and report.finished:
         lines.append(("the best setting alone", _train_best(report, folder)))
@@ -90,6 +91,10 @@ def best_file(report: Report, folder: Path, models: Sequence[str]) -> str:
 def varies(report: Report, part: str) -> bool:
     """Whether the runs had different numbers of images of a set."""
     return len({run.images[part] for run in report.sweep.runs if part in run.images}) > 1
+
+
+def _together(report: Report) -> bool:
+    return any(row.scored.together for row in report.rows)
 
 
 def _train_best(report: Report, folder: Path) -> str:

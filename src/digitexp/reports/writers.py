@@ -134,8 +134,8 @@ def write(found: Written, folder: Path) -> list[Path]:
         figure = figures.values_figure(labels, lines, "drawings that are trained on", "accuracy", title)  # type: ignore[arg-type]
         figures.save(figure, scratch / FIGURE, DPI)
         facts = _facts(found) | {"figure": inline(scratch / FIGURE), "file": FIGURE}
-        (scratch / PAGE).write_text(render("writers.html", facts))
-        (scratch / TEXT).write_text(render("writers.md", facts))
+        (scratch / PAGE).write_text(render("writers.html", facts), "utf-8")
+        (scratch / TEXT).write_text(render("writers.md", facts), "utf-8")
         for file in (PAGE, TEXT, TABLE, FIGURE):
             (scratch / file).replace(folder / file)
     return [folder / file for file in (PAGE, TEXT, TABLE, FIGURE)]

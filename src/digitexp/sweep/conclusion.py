@@ -56,11 +56,18 @@ class Conclusion:
             return Scored(trial.number, trial.point, [], {}, self.failures[trial.number])
         found = self.known.runs(trial.number, trial.point)
         metrics = [run.metrics for run in found]
+        digests = reader.digests(self.store, found[0].id) if self._data_vary else {}
         if any(run.imported for run in found):
-            return Scored(trial.number, trial.point, metrics, {}, images=reader.images(self.store, found[0].id))
+            images = reader.images(self.store, found[0].id)
+            return Scored(trial.number, trial.point, metrics, {}, images=images, digests=digests)
         each = [self.known.hits(run) for run in found]
         hits = {name: [of_seed[name] for of_seed in each] for name in each[0]}
-        return Scored(trial.number, trial.point, metrics, hits, together=self._together(found))
+        return Scored(trial.number, trial.point, metrics, hits, digests=digests, together=self._together(found))
+
+    @property
+    def _data_vary(self) -> bool:
+        """Whether two trials may be scored on different images; where no setting of the data varies, they are not."""
+        return any(parameter.path.split(".")[0] == "data" for parameter in self.plan.parameters)
 
     def _together(self, runs: Sequence[Recorded]) -> dict[str, float]:
         """The accuracies of the seeds read together, where that is asked for."""

@@ -30,7 +30,7 @@ _PLAIN = ("metrics", "curves", "layers", "used", "images", "digests", "classes")
 
 def write(result: Result, folder: Path) -> None:
     """Write all of a result into a folder, over what was written of it before."""
-    (folder / RESULT).write_text(json.dumps({name: getattr(result, name) for name in _PLAIN}, indent=1))
+    (folder / RESULT).write_text(json.dumps({name: getattr(result, name) for name in _PLAIN}, indent=1), "utf-8")
     arrays: dict[str, np.ndarray] = {}
     for name, predicted in result.predictions.items():
         arrays |= {f"{name}.labels": predicted.labels, f"{name}.probabilities": predicted.probabilities}
@@ -44,7 +44,7 @@ def write(result: Result, folder: Path) -> None:
 
 def read(folder: Path) -> Result:
     """The result that `write` wrote."""
-    plain = json.loads((folder / RESULT).read_text())
+    plain = json.loads((folder / RESULT).read_text("utf-8"))
     predictions = read_predictions(folder / PREDICTIONS) if (folder / PREDICTIONS).exists() else {}
     return Result(**plain, predictions=predictions, network=folder / NETWORK if (folder / NETWORK).exists() else None)
 
@@ -81,7 +81,7 @@ def _write_scores(folder: Path, predicted: Predictions, classes: Sequence[str]) 
 
 
 def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-    with file.open("w", newline="") as text:
+    with file.open("w", encoding="utf-8", newline="") as text:
         writer = csv.writer(text)
         writer.writerow(header)
         writer.writerows(rows)

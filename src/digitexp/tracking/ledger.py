@@ -64,7 +64,7 @@ def asked(uri: str | None, sweep: str) -> list[Asked]:
         with _open(file) as database:
             found = database.execute(_ASKED, [sweep]).fetchall()
         return [
-            Asked(question, started, from_yaml(Path(url2pathname(urlparse(place).path), "config.yaml").read_text()))
+            Asked(question, started, from_yaml(Path(url2pathname(urlparse(place).path), "config.yaml").read_text("utf-8")))
             for question, started, place in found
         ]
     except (sqlite3.Error, OSError):

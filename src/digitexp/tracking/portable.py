@@ -14,7 +14,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def read(file: Path, name: str | None = None, at: str = "") -> SweepRecord:
     """
     at = at or str(file)
     try:
-        with file.open(newline="") as text:
+        with file.open(encoding="utf-8", newline="") as text:
             rows = list(csv.DictReader(text))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{at}: cannot be read: {getattr(error, 'strerror', None) or error}.") from error
@@ -93,9 +93,8 @@ def read(file: Path, name: str | None = None, at: str = "") -> SweepRecord:
         raise DataError(
             f"{at}: a cell cannot be read: {error}; allowed is a runs.csv that digitexp report wrote."
         ) from error
-    runs = _with_hits(runs, file.with_name(HITS))
     return SweepRecord(named[0], first["question"], first["question_hash"], first["method"], first["objective"] or None,
-                       repeats, first["status"], first["command"], runs)  # fmt: skip
+                       repeats, first["status"], first["command"], with_hits(runs, file.with_name(HITS)))  # fmt: skip
 
 
 def _row(sweep: SweepRecord, run: RunRecord) -> dict[str, str]:
@@ -133,8 +132,8 @@ def _run(row: Mapping[str, str]) -> RunRecord:
     )
 
 
-def _with_hits(runs: list[RunRecord], file: Path) -> list[RunRecord]:
-    """The same runs with what `write_hits` kept of them."""
+def with_hits(runs: Sequence[RunRecord], file: Path) -> Sequence[RunRecord]:
+    """The same runs with what `write_hits` kept of them in `file`, if it is there. Raises DataError."""
     if not file.exists():
         return runs
     try:

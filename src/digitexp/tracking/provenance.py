@@ -45,7 +45,7 @@ def _machine() -> dict[str, str]:
 @cache
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:  # no Linux
         lines = []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

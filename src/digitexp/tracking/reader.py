@@ -77,7 +77,7 @@ def record(store: Store, run: str) -> RunRecord:
     """All that a report knows of a finished run, by its id."""
     child = store.client.get_run(run)
     parent = child.data.tags["mlflow.parentRunId"]
-    return _run_record(store, child, from_yaml(_local(store, parent, "config.yaml").read_text()))
+    return _run_record(store, child, from_yaml(_local(store, parent, "config.yaml").read_text("utf-8")))
 
 
 def predictions(store: Store, run: str) -> dict[str, Predictions]:
@@ -90,6 +90,12 @@ def images(store: Store, run: str) -> dict[str, int]:
     return {part: count for part, count in _plain(store, run).get("images", {}).items() if part != "train"}
 
 
+def digests(store: Store, run: str) -> dict[str, str]:
+    """What stands for the bytes of each set on which a finished run was scored."""
+    found: dict[str, str] = _plain(store, run)["digests"]
+    return found
+
+
 def result(store: Store, run: str) -> Result:
     """All of a finished run."""
     return artifacts.read(_local(store, run, ""))
@@ -98,7 +104,7 @@ def result(store: Store, run: str) -> Result:
 def settings(store: Store, run: str) -> dict[str, Any]:
     """The settings from which a finished run can be trained again, its seed among them, as `{dotted path: value}`."""
     found = store.client.get_run(run)
-    asked = from_yaml(_local(store, found.data.tags["mlflow.parentRunId"], "config.yaml").read_text())
+    asked = from_yaml(_local(store, found.data.tags["mlflow.parentRunId"], "config.yaml").read_text("utf-8"))
     point = json.loads(found.data.tags[f"{TAG}point"])
     return decisive(_resolved(asked, found) | point) | {"seed": int(found.data.params["seed"])}
 
@@ -153,7 +159,7 @@ def _newest(parents: Sequence[Mapping[str, Any]]) -> str | None:
 
 def _sweep(store: Store, parent: Mapping[str, Any], note: str) -> SweepRecord:
     run = parent["run"]
-    asked = from_yaml(_local(store, run.info.run_id, "config.yaml").read_text())
+    asked = from_yaml(_local(store, run.info.run_id, "config.yaml").read_text("utf-8"))
     children = _search(store, [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
     finished: dict[tuple[int, int], Any] = {}
     failed: dict[tuple[int, int], Any] = {}
@@ -241,7 +247,7 @@ def _search(store: Store, experiments: Sequence[str], wanted: str) -> list[Any]:
 
 
 def _plain(store: Store, run: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_local(store, run, artifacts.RESULT).read_text())
+    found: dict[str, Any] = json.loads(_local(store, run, artifacts.RESULT).read_text("utf-8"))
     return found
 
 

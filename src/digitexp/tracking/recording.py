@@ -141,6 +141,8 @@ class Recording:
             run = replace(run, begun=None)  # that of an earlier process is closed
         if not reader.has(self._store, self._parent, run.child.trial, run.child.signature):
             self._finish(run, failure or artifacts.read(folder / "result"))
+        elif run.begun:  # it had arrived, only the answer was lost: nobody may end it otherwise
+            self._heart.runs.discard(run.begun.id)
         shutil.rmtree(folder)
 
 

@@ -124,14 +124,15 @@ def _version(store: Store, address: str) -> Any:
         name, _, label = name.rpartition("/")
     if not address.startswith("models:/") or not name or not label or (not alias and not label.isdecimal()):
         raise TrackingError(f"{address}: is no address of a network; allowed are models:/NAME@ALIAS, models:/NAME/VERSION.")
-    models = {model.name: model for model in store.client.search_registered_models()}
-    if name not in models:
+    known = store.client.search_registered_models(f"name = '{name}'")
+    if not known:
+        models = [model.name for model in store.client.search_registered_models()]
         offer = f"there are {', '.join(sorted(models))}" if models else "type digitexp +sweep=NAME to train some"
         first = " Type digitexp promote SWEEP to choose the first champion." if name == MODEL and models else ""
         raise TrackingError(f"{address}: no network is registered as {name}; {offer}.{first or nearest(name, models)}")
     found = _aliased(store, name, label) if alias else _numbered(store, name, label)
     if found is None:
-        aliases = [f"@{known}" for known in models[name].aliases]
+        aliases = [f"@{each}" for each in known[0].aliases]
         numbers = [f"/{each.version}" for each in store.client.search_model_versions(f"name = '{name}'")]
         raise TrackingError(f"{address}: {name} has no such {'alias' if alias else 'version'}; "
                             f"it has {', '.join([*aliases, *numbers]) or 'none'}.")  # fmt: skip
@@ -158,4 +159,4 @@ def _classes(store: Store, run: str) -> tuple[str, ...]:
         file = download_artifacts(run_id=run, artifact_path=artifacts.RESULT, tracking_uri=store.uri)
     except Exception:  # the run was deleted since
         return ()
-    return tuple(json.loads(Path(file).read_text())["classes"])
+    return tuple(json.loads(Path(file).read_text("utf-8"))["classes"])

@@ -51,7 +51,7 @@ def _run(store: Store, listening: socket.socket, ready: Callable[[], None]) -> N
     from mlflow.server.fastapi_app import app
 
     handlers.initialize_backend_stores(store.uri, store.uri, store.artifacts.as_uri() if store.artifacts else None)
-    start = Path(pages.static_folder, "index.html").read_text().replace("<head>", f"<head>{_FIRST_VISIT}", 1)
+    start = Path(pages.static_folder, "index.html").read_text("utf-8").replace("<head>", f"<head>{_FIRST_VISIT}", 1)
     pages.view_functions["serve"] = lambda: start
     options = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE)
     ready()

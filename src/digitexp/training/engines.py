@@ -41,7 +41,7 @@ def _engine(config: Config) -> str:
 def has_bfloat16_units() -> bool:
     """Whether the processor multiplies matrices of bfloat16 by itself (AMX); unknown is no."""
     try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text("utf-8")
     except OSError:  # no Linux
         return False
 
