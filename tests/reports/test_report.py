@@ -205,6 +205,9 @@ def test_rebuilt_from_its_file_alone(asked, written, tmp_path):
     older.parent.mkdir()
     older.write_bytes((folder / "runs.csv").read_bytes())
     experiment.report(compose([*settings, f"report.runs='{older}'"]))
+    assert (rebuilt / "hits.npz").read_bytes() == (folder / "hits.npz").read_bytes()  # of the same runs: it is not thrown away
+    rebuilt = tmp_path / "bare" / NAME
+    experiment.report(compose([*settings, f"report.runs='{older}'", f"report.folder={tmp_path}/bare"]))
     tables = [pd.read_csv(place / "results.csv") for place in (folder, rebuilt)]
     same = ["rank", "trial", "optimizer.name", "seeds", "val/accuracy", "test/accuracy", "val/loss", "seconds"]
     assert tables[0][same].equals(tables[1][same])
