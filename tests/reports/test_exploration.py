@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import write_kaggle
 
 from digitexp import experiment
 from digitexp.compose import compose
@@ -136,6 +137,16 @@ def test_a_part_keeps_its_rows():
     part = looked("data.limit=100", labels=False).parts[0]
     assert len(part.rows) == 100
     assert (part.digits.images == whole.images[part.rows - 1]).all()
+
+
+@pytest.mark.parametrize("words", [["data=kaggle", "data.path={}"], ["data=digits", "data.also.name=kaggle", "data.also.path={}"]])
+def test_kaggles_rows_are_those_of_its_file(tmp_path, words):
+    pen = draw(40, 3)
+    write_kaggle(tmp_path, pen, pen)
+    found = looked(*(word.format(tmp_path) for word in words), labels=False)
+    (part,) = (part for part in found.parts if part.name.startswith("kaggle"))
+    assert part.rows.tolist() == list(range(1, 41))
+    np.testing.assert_array_equal(part.digits.images, pen.images)
 
 
 def test_every_image_is_there_whatever_is_held_out():
