@@ -14,6 +14,7 @@ from digitexp import experiment
 from digitexp.compose import compose
 from digitexp.data.pen import draw
 from digitexp.data.sets import undivided
+from digitexp.errors import DataError
 from digitexp.reports import exploration, exploration_page
 from digitexp.tracking.store import open_store
 
@@ -130,6 +131,13 @@ def test_looking_again_removes_what_is_no_longer_there_and_keeps_what_is_not_our
     assert "explore data=digits data.limit=100 explore.labels=false" in page
     before = {file.name: file.read_bytes() for file in explored.files}
     assert before == {file.name: file.read_bytes() for file in experiment.explore(configure(*words)).files}
+
+
+def test_a_folder_that_cannot_be_is_refused(tmp_path):
+    (tmp_path / "afile").touch()
+    found = looked("data.limit=100", labels=False)
+    with pytest.raises(DataError, match=r"afile/digits: cannot be written: Not a directory; type explore\.folder=FOLDER for another"):
+        exploration_page.write(found, tmp_path / "afile" / "digits", "")
 
 
 def test_a_part_keeps_its_rows():
