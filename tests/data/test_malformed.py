@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +116,12 @@ def member(name: str, content: bytes) -> Callable[[bytes], bytes]:
     return change
 
 
+def huge(raw: bytes) -> bytes:
+    """The PNG with a header that claims 98,304 x 98,304 pixels, and says so rightly."""
+    claim = raw[12:16] + (98_304).to_bytes(4, "big") * 2 + raw[24:29]
+    return raw[:12] + claim + zlib.crc32(claim).to_bytes(4, "big") + raw[33:]
+
+
 def header(shape: tuple[int, ...]) -> bytes:
     """The beginning of an .npy file that claims that shape."""
     file = io.BytesIO()
@@ -150,6 +157,10 @@ MALFORMED: dict[str, tuple[Callable[[Path], list[str]], str, Callable[[bytes], b
     "a truncated npz": (npz, "mnist.npz", cut, "found no .npz archive, or one cut short"),
     "too few writers": (npz, "writers.npz", writers(1, 2), r"writer_train: found int64 of shape \(2,\), .* \(200,\)"),
     "an array that claims 800 terabytes": (npz, "mnist.npz", member("y_train.npy", header((10**14,))), "cannot be read as .npz: .*10"),
+    "an array that claims more than a number holds": (npz, "mnist.npz", member("y_train.npy", header((10**30,))), "cannot be read as .npz: "),
+    "an array whose header is cut short": (npz, "mnist.npz", member("y_train.npy", header((1,)).replace(b")", b" ")), "cannot be read as .npz: "),
+    "an array whose header has a list for a name": (npz, "mnist.npz",
+        member("y_train.npy", header((1,)).replace(b"'descr'", b"[  1  ]")), "cannot be read as .npz: "),
     "a text for the writers": (npz, "writers.npz", member("writer_train.npy", b"ann"), "writer_train: found no array"),
     "writers cut short": (npz, "writers.npz", cut, "found no .npz archive, or one cut short"),
     "a truncated gz": (idx, "train-images-idx3-ubyte.gz", cut, "cannot be read: Compressed file ended"),
@@ -163,6 +174,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], list[str]], str, Callable[[bytes], b
     "a drawn label that is no class": (drawn, "labels.csv", cell(4, 1, "10"), "row 4, column 1, counted from 1: found '10', .* 0 to 9"),
     "more drawings than labels": (drawn, "labels.csv", lambda raw: raw[:-2], r"found 30 images, but 29 labels in .*labels\.csv"),
     "a PNG cut short": (pngs, "3/13.png", cut, "found no PNG image, or one cut short"),
+    "a PNG that claims too many pixels": (pngs, "3/13.png", huge, "found no PNG image, or one cut short"),
     "a text for a PNG": (pngs, "0/0.png", lambda raw: b"not an image", "found no PNG image, or one cut short"),
 }  # fmt: skip
 

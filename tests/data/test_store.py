@@ -67,6 +67,13 @@ def test_a_drawing_comes_back_as_it_was(store):
     assert found.time.endswith("+00:00")
 
 
+def test_drawings_and_their_sittings_are_read_at_one_moment(store):
+    asked = []
+    store._database.set_trace_callback(asked.append)
+    store.drawings()
+    assert asked.count("BEGIN IMMEDIATE") == 1
+
+
 def test_it_is_there_for_another_reader_at_once_and_after_reopening(store):
     sitting = store.begin("ann", "train")
     store.put(sitting, "one", [], raster(1), [said("a", "1")])

@@ -25,6 +25,7 @@ from digitexp.tracking.registry import CHAMPION
 
 CHROMIUM = Path("/usr/bin/chromium")
 WAIT = 60  # seconds; the machine is shared
+UNANSWERED = "Failed to load resource"  # what Chromium says where a test lets no answer through
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 
 pytestmark = pytest.mark.slow
@@ -62,6 +63,7 @@ def visit(browser, server):
         page = browser.new_page(viewport={"width": width, "height": height}, accept_downloads=True, **settings)
         page.set_default_timeout(WAIT * 1000)
         page.on("pageerror", lambda error: met.append(str(error)))
+        page.on("console", lambda said: met.append(said.text) if said.type == "error" and not said.text.startswith(UNANSWERED) else None)
         page.on("request", lambda asked: met.append(asked.url) if not asked.url.startswith((server[0], "data:", "blob:")) else None)
         page.goto(server[0])
         expect(page.locator("#keys button")).to_have_count(10)
@@ -89,16 +91,29 @@ def draw(page, digit, seed):
     return page.locator("#answer").inner_text()
 
 
+def stroke(page, x):
+    """A bar at this share of the canvas's width; the pen is still down."""
+    box = page.locator("#canvas").bounding_box()
+    page.mouse.move(box["x"] + x * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + x * box["width"], box["y"] + 0.5 * box["height"], steps=4)
+
+
 def sitting(page):
     return json.loads(page.evaluate("sessionStorage.getItem('drawing')"))["sitting"]
 
 
+def until(true, complaint):
+    end = time.monotonic() + WAIT
+    while not true():
+        assert time.monotonic() < end, complaint
+        time.sleep(0.05)
+
+
 def wait_for_strokes(store, mine, count):
     """Wait until the store holds so many strokes of the sitting's first drawing."""
-    end = time.monotonic() + WAIT
-    while [len(drawing.strokes) for drawing in store.drawings(mine)[:1]] != [count]:
-        assert time.monotonic() < end, f"the first drawing did not come to {count} strokes"
-        time.sleep(0.05)
+    until(lambda: [len(drawing.strokes) for drawing in store.drawings(mine)[:1]] == [count],
+          f"the first drawing did not come to {count} strokes")  # fmt: skip
 
 
 def label(page, key, count):
@@ -235,6 +250,100 @@ def test_two_pages_at_once_do_not_mix(visit, server):
             label(page, str(number), turn + 1)
     labels = [[drawing.label for drawing in store.drawings(store.sitting(sitting(page)))] for page in pages]
     assert labels == [["0", "0"], ["1", "1"]]
+
+
+def test_no_key_means_anything_while_the_pen_is_down(visit, server):
+    page, store = visit(), server[1]
+    draw(page, 1, 1)
+    stroke(page, 0.5)
+    for key in ("1", "Enter", "Escape", "Control+z"):
+        page.keyboard.press(key)
+    page.mouse.move(5, 5)
+    page.mouse.up()
+    mine = store.sitting(sitting(page))
+    wait_for_strokes(store, mine, len(pen_strokes(1, 1)) + 1)
+    (drawing,) = store.drawings(mine)
+    assert (drawing.label, drawing.strokes[-1][-1][:2]) == (None, [0, 0])
+
+
+def test_the_next_drawing_may_be_begun_before_the_label_is_answered(visit, server):
+    page, store, held = visit(), server[1], []
+    draw(page, 1, 1)
+    page.route("**/api/labels", lambda route: held.append(route), times=1)
+    page.keyboard.press("1")
+    stroke(page, 0.5)
+    page.mouse.up()
+    page.keyboard.press("Enter")  # waits for its turn,
+    page.keyboard.press("Control+z")  # and so does taking it back
+    stroke(page, 0.9)
+    page.mouse.up()
+    held[0].continue_()
+    mine = store.sitting(sitting(page))
+    until(lambda: len(store.drawings(mine)[-1].strokes) == 2, "the stroke that was drawn meanwhile is not there")
+    expect(page.locator("#note")).to_contain_text("Read as")
+    assert [drawing.label for drawing in store.drawings(mine)] == ["1", None]
+    assert shown(page)[1] == 1
+
+
+def test_what_is_cleared_before_it_was_read_is_stored(visit, server):
+    page, store = visit(), server[1]
+    stroke(page, 0.5)
+    page.mouse.up()
+    page.keyboard.press("Escape")
+    mine = store.sitting(sitting(page))
+    wait_for_strokes(store, mine, 1)
+    stroke(page, 0.5)
+    page.mouse.up()
+    page.locator("#open-sitting").click()
+    page.locator("#begin-sitting").click()
+    expect(page.locator("#sitting-dialog")).to_be_hidden()
+    until(lambda: len(store.drawings(mine)) == 2, "the drawing of the sitting before is not there")
+
+
+def test_a_label_without_an_answer_survives_a_reload(visit, server):
+    page, store = visit(), server[1]
+    draw(page, 1, 1)
+    page.route("**/api/labels", lambda route: route.abort())
+    page.keyboard.press("1")
+    expect(page.locator("#note")).to_contain_text("does not answer; your drawing is kept here")
+    mine = store.sitting(sitting(page))
+    page.unroute("**/api/labels")
+    page.reload()
+    expect(page.locator("#accuracy")).to_contain_text(" of 1:")
+    assert [drawing.label for drawing in store.drawings(mine)] == ["1"]
+
+
+def test_a_sitting_goes_on_only_under_the_settings_of_its_server(visit, server):
+    page = visit()
+    page.locator("#open-sitting").click()
+    page.locator("#writer").fill("ann")
+    page.locator("#begin-sitting").click()
+    expect(page.locator("#sitting")).to_have_text("ann, trained on")
+    mine = sitting(page)
+    page.reload()
+    expect(page.locator("#sitting")).to_have_text("ann, trained on")
+    assert sitting(page) == mine
+
+    def started_again(route):
+        route.fulfill(json=route.fetch().json() | {"writer": "ben", "role": "score"})
+
+    page.route("**/api/desk", started_again)
+    page.reload()
+    expect(page.locator("#sitting")).to_have_text("ben, scored")
+    assert sitting(page) != mine
+
+
+def test_each_networks_name_in_the_chart_has_the_colour_of_its_line(visit):
+    page = visit()
+    colours = page.evaluate("""async () => {
+        const {drawChart} = await import("/chart.js"), total = {correct: 1, n: 1, low: 0, high: 1};
+        const one = (model) => ({model, total, running: [[1, 1, 0, 1]]});
+        drawChart(document.getElementById("chart"), [one("A"), one("B")]);
+        const colour = (node) => getComputedStyle(node)[node.tagName === "text" ? "fill" : "stroke"];
+        return ["polyline", "text[style]"].map((kind) => [...document.querySelectorAll(`#chart ${kind}`)].map(colour));
+    }""")
+    assert colours[0] == colours[1]
+    assert len(set(colours[0])) == 2
 
 
 def test_html_in_a_name_is_shown_as_text(visit, server):

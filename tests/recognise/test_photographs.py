@@ -42,6 +42,9 @@ def encoded(kind="PNG", size=(40, 30), **options):
         (encoded()[:-200], r"the image is broken: .*truncated"),
         (encoded("JPEG")[:300], r"(?i)the image is broken: .*truncated"),
         (encoded()[:60] + b"\0\0\0\0" + encoded()[64:], r"the image is broken: "),
+        (encoded("EPS"), r"found no image that can be read"),  # whose reader starts Ghostscript
+        (encoded("TIFF", save_all=True, append_images=2 * [Image.new("RGB", (40, 30))]),
+         r"found a TIFF of 3 pages, allowed is 1; save each page as a file of its own"),
         (bomb(11_000), r"found 11,000 x 11,000 pixels, allowed are at most 100,000,000 pixels; make it smaller first"),
         (bomb(60_000), r"found 3,600,000,000 pixels, allowed are at most 100,000,000 pixels"),
     ],

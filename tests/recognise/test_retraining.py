@@ -4,10 +4,12 @@ import shlex
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from desks import DRAWN, network, seat
+from desks import DRAWN, Bars, network, seat
 
 from digitexp import compose
 from digitexp.config import flatten
@@ -175,6 +177,29 @@ def test_whatever_goes_wrong_is_said(retraining, child, monkeypatch):
     child("")
     retraining.join(10)
     assert (retraining.phase, retraining.message) == ("failed", "'a bug'")
+
+
+def test_networks_are_compared_while_no_one_else_asks_them(retraining, monkeypatch):
+    desk, locked = retraining.desk, []
+
+    class Watched(Bars):
+        def predict_on_batch(self, images):
+            locked.append(desk.one_at_a_time.locked())
+            return super().predict_on_batch(images)
+
+    watched = replace(network(), model=Watched())
+    scored = desk.begin("ben", "score")
+    desk.draw(scored, "one", [[[100, 60, 0]]], 280)
+    desk.label(scored, "one", "1")
+    desk.networks[0] = watched
+    run = SimpleNamespace(id="", parent="", signature=retraining._signature, network=None)
+    monkeypatch.setattr(retraining, "_opened", lambda: None)
+    monkeypatch.setattr(rounds.reader, "finished", lambda store: [run])
+    monkeypatch.setattr(rounds.reader, "result", lambda store, id: run)
+    monkeypatch.setattr(registry, "register_best", lambda *_: None)
+    monkeypatch.setattr(rounds, "load", lambda *_: watched)
+    retraining._compare(replace(DRAWN, source="store", store=str(desk.store.file), holdout=1))
+    assert (locked, retraining.round.old.n) == ([True, True], 1)
 
 
 def test_the_network_that_was_compared_is_promoted_whatever_is_best_by_now(retraining, monkeypatch):

@@ -4,12 +4,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from desks import DRAWN, network, pen_strokes, seat
+from desks import DRAWN, Bars, network, pen_strokes, seat
 
 from digitexp.data.geometry import normalise
 from digitexp.data.sources import CLASSES
 from digitexp.errors import ConfigError, DataError
 from digitexp.recognise import standing
+from digitexp.recognise.network import Network
 from digitexp.recognise.sitting import Desk
 from digitexp.recognise.strokes import rasterise
 
@@ -33,6 +34,17 @@ def test_a_drawing_is_recognised_and_stored_at_once(desk):
     assert sum(reading.predictions[0].probabilities) == pytest.approx(1, abs=1e-4)
     desk.label(sitting, "one", "5")
     assert desk.store.drawings(labelled=True)[0].label == "5"
+
+
+def test_what_is_promoted_meanwhile_did_not_read_the_drawing(desk):
+    class Promoting(Bars):
+        def predict_on_batch(self, images):
+            desk.networks[0] = network("models:/new/1")
+            return super().predict_on_batch(images)
+
+    desk.networks[0] = Network("models:/old/1", "old", CLASSES, model=Promoting())
+    (said,) = desk.draw(desk.begin("ann", "train"), "one", [[[140, 100, 0]]], 280).predictions
+    assert (said.model, said.digest) == ("models:/old/1", "old")
 
 
 def test_strokes_are_stored_in_the_units_of_the_raster(desk):

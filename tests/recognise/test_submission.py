@@ -14,7 +14,7 @@ from digitexp.data.pen import draw
 from digitexp.data.sets import load
 from digitexp.errors import ConfigError, DataError
 from digitexp.recognise import network as networks
-from digitexp.recognise.submission import _met, validate
+from digitexp.recognise.submission import _met, _write, validate
 
 BEST = "models:/digitexp.single@best"
 LABELS = "data.test_labels"
@@ -109,6 +109,12 @@ def test_a_submission_that_failed_leaves_the_old_one(pen, submit, uri):
     again, after, _ = submit(f"data.path={pen}", f"submit.models=[{BEST}]")
     np.testing.assert_array_equal(before, after)
     assert made.sha256 == again.sha256
+
+
+def test_a_file_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "afile").touch()
+    with pytest.raises(DataError, match=r"submit\.file=.*submission\.csv: cannot be written: (Not a directory|File exists)"):
+        _write(tmp_path / "afile" / "submission.csv", ["3"], "0123456789")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import write_kaggle
 
 from digitexp import experiment
 from digitexp.compose import compose
 from digitexp.data.pen import draw
 from digitexp.data.sets import undivided
+from digitexp.errors import DataError
 from digitexp.reports import exploration, exploration_page
 from digitexp.tracking.store import open_store
 
@@ -131,11 +133,28 @@ def test_looking_again_removes_what_is_no_longer_there_and_keeps_what_is_not_our
     assert before == {file.name: file.read_bytes() for file in experiment.explore(configure(*words)).files}
 
 
+def test_a_folder_that_cannot_be_is_refused(tmp_path):
+    (tmp_path / "afile").touch()
+    found = looked("data.limit=100", labels=False)
+    with pytest.raises(DataError, match=r"afile/digits: cannot be written: Not a directory; type explore\.folder=FOLDER for another"):
+        exploration_page.write(found, tmp_path / "afile" / "digits", "")
+
+
 def test_a_part_keeps_its_rows():
     whole = undivided(compose(["data.limit=100"]).data, "raw")["train"]
     part = looked("data.limit=100", labels=False).parts[0]
     assert len(part.rows) == 100
     assert (part.digits.images == whole.images[part.rows - 1]).all()
+
+
+@pytest.mark.parametrize("words", [["data=kaggle", "data.path={}"], ["data=digits", "data.also.name=kaggle", "data.also.path={}"]])
+def test_kaggles_rows_are_those_of_its_file(tmp_path, words):
+    pen = draw(40, 3)
+    write_kaggle(tmp_path, pen, pen)
+    found = looked(*(word.format(tmp_path) for word in words), labels=False)
+    (part,) = (part for part in found.parts if part.name.startswith("kaggle"))
+    assert part.rows.tolist() == list(range(1, 41))
+    np.testing.assert_array_equal(part.digits.images, pen.images)
 
 
 def test_every_image_is_there_whatever_is_held_out():

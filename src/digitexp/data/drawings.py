@@ -6,6 +6,7 @@ Importing this module costs NumPy only: counting and hashing drawings needs no o
 import hashlib
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -229,10 +230,13 @@ def _png(file: Path) -> NDArray[np.uint8]:
     raw = _bytes(file)
     content = np.frombuffer(raw, np.uint8)
     whole = raw.startswith(PNG[0]) and raw.endswith(PNG[1])
-    image: Any = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if whole else None
-    if image is None:
+    image: Any = None
+    pixels: Any = None
+    with suppress(cv2.error):  # of a PNG that claims too many pixels
+        image = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE) if whole else None
+        pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if whole else None
+    if image is None or pixels is None:
         raise DataError(f"{file}: found no PNG image, or one cut short.")
-    pixels: Any = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
     if pixels.shape[2:] == (4,) and pixels[..., 3].min() < np.iinfo(pixels.dtype).max:
         # As a grey image it has the colours of what is transparent: often the ink's own.
         eight_bits = cv2.convertScaleAbs(pixels, alpha=255 / np.iinfo(pixels.dtype).max)

@@ -23,7 +23,6 @@ def normalise(
     geometry: str = "mnist",
     stroke_width: float = 0.0,
     light_ink: bool | None = None,
-    floor: int = FLOOR,
 ) -> NDArray[np.uint8]:
     """Bring a uint8 image `(h, w)` of any size to MNIST's form: light ink on a dark ground, uint8 `(28, 28)`.
 
@@ -32,7 +31,6 @@ def normalise(
     stroke_width  mean width of the strokes in pixels of that box, 0 as they are; MNIST's median is 2.5
     light_ink     whether the ink is lighter than its ground; None: the outermost pixels are ground, and tell. Say it where
                   the ink may fill the edges, as in a tight crop: a bar is a 1, or paper
-    floor         pixels fainter than this do not count for the crop
 
     An image without ink comes out blank. Raises DataError for anything but a uint8 matrix of at least one pixel.
     """
@@ -42,7 +40,7 @@ def normalise(
     image = image if light else 255 - image
     if geometry == "raw":
         return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    ink = crop(image, floor)
+    ink = crop(image)
     if not ink.size:
         return np.zeros((SIDE, SIDE), np.uint8)
     ink = scale(redraw(ink, stroke_width) if stroke_width else ink)

@@ -6,6 +6,7 @@ Importing this module costs NumPy only.
 import gzip
 import os
 import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -102,7 +103,8 @@ def _read_npz(file: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
             if missing:
                 raise DataError(f"{file}: found no {', '.join(missing)}; allowed are the arrays {', '.join(names)}.")
             found = {name: archive[name] for name in names}
-    except (OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
+            ArithmeticError, SyntaxError, TypeError, tokenize.TokenError) as error:  # the last four: of a broken header
         raise DataError(f"{file}: cannot be read as .npz: {str(error).rstrip('.')}.") from error
     foreign = [name for name, array in found.items() if not isinstance(array, np.ndarray)]  # NumPy gives its bytes
     if foreign:

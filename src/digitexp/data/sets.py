@@ -40,10 +40,11 @@ def undivided(data: Data, geometry: str) -> dict[str, Digits]:
     In the order of the sources, whatever is limited, balanced, held out or found in two of the sets; with the writers of
     MNIST where `data.writers` names their file. Raises DataError.
     """
+    # MNIST brings a test set of its own; one drawn from Kaggle's file would take the rows of the rest out of its order.
+    test = {"mnist": None, "kaggle": 0.0}.get(data.name, data.test)
     known = data.writers is not None and data.sources == ("mnist",)
     alone = replace(data, limit=None, validation=0.0, folds=None, fold=1, split="writer" if known else "stratified",
-                    balance="natural", manual_labels=0, drawn=Drawn(source="none"),
-                    test=None if data.name == "mnist" else data.test)  # fmt: skip
+                    balance="natural", manual_labels=0, drawn=Drawn(source="none"), test=test)  # fmt: skip
     sets = dict(_bundled(_request(alone, alone)))
     if known:
         writers = read_writers(Path(data.writers or "").expanduser(), len(sets["test"]), "test")

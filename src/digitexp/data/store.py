@@ -134,11 +134,7 @@ class DrawingStore:
     def sittings(self) -> list[Sitting]:
         """Every sitting, in the order in which they began."""
         with self._transaction() as database:
-            rows = database.execute("SELECT * FROM sittings ORDER BY started, rowid").fetchall()
-        return [
-            Sitting(id, started, writer, role, bool(prompted), bool(blind))
-            for id, started, writer, role, prompted, blind in rows
-        ]
+            return _sittings(database)
 
     def put(
         self, sitting: Sitting, id: str, strokes: Strokes, raster: NDArray[np.uint8], predictions: Sequence[Prediction] = (),
@@ -179,10 +175,10 @@ class DrawingStore:
 
     def drawings(self, sitting: Sitting | None = None, labelled: bool = False) -> list[Drawing]:
         """Every drawing, of one sitting or of all, in the order of drawing; only those with a label where asked for."""
-        sittings = {known.id: known for known in self.sittings()}
         where = "(? IS NULL OR sitting = ?)" + (" AND label IS NOT NULL" if labelled else "")
         name = sitting.id if sitting else None
         with self._transaction() as database:
+            sittings = {known.id: known for known in _sittings(database)}
             rows = database.execute(
                 "SELECT number, id, sitting, time, strokes, raster, asked, label FROM drawings "
                 f"WHERE {where} ORDER BY number",
@@ -290,6 +286,14 @@ class DrawingStore:
             finally:
                 if self._database.in_transaction:  # SQLite itself takes back what a full disk cut short
                     self._database.execute("ROLLBACK")
+
+
+def _sittings(database: sqlite3.Connection) -> list[Sitting]:
+    rows = database.execute("SELECT * FROM sittings ORDER BY started, rowid").fetchall()
+    return [
+        Sitting(id, started, writer, role, bool(prompted), bool(blind))
+        for id, started, writer, role, prompted, blind in rows
+    ]
 
 
 def decode(png: bytes) -> NDArray[np.uint8]:

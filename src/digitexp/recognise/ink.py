@@ -25,7 +25,6 @@ class Ink:
     strength: Image
     written: Image
     ruled: Image
-    light_on_dark: bool
 
 
 def find(page: Image) -> Ink:
@@ -34,7 +33,7 @@ def find(page: Image) -> Ink:
     strength, noise = _strength(page, ground, light_on_dark)
     above, near = _thresholds(strength, noise)
     ruled = ruled_lines(above, strength)  # beside strong ink, a line is below the nearer threshold
-    return Ink(strength, cv2.subtract(near, ruled), ruled, light_on_dark)
+    return Ink(strength, cv2.subtract(near, ruled), ruled)
 
 
 def _ground(page: Image) -> tuple[Image, bool]:

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from digitexp.data.geometry import opaque
 from digitexp.errors import DataError
 
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # by content; of Pillow's other readers, one runs Ghostscript
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 STANDARD_INPUT = "-"
 MOST_PIXELS = 100_000_000  # a header that claims more is refused before anything is decoded
@@ -74,10 +75,12 @@ def read(path: str) -> tuple[NDArray[np.uint8], float]:
 
 
 def _decode(content: bytes, name: str) -> tuple[NDArray[np.uint8], float]:
-    with Image.open(io.BytesIO(content)) as image:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         width, height = image.size
         if width * height > MOST_PIXELS:
             raise DataError(f"{name}: {_too_large(f'{width:,} x {height:,} pixels')}")
+        if image.format == "TIFF" and (pages := image.n_frames) > 1:
+            raise DataError(f"{name}: found a TIFF of {pages} pages, allowed is 1; save each page as a file of its own.")
         # A JPEG's decoder can leave out what would be thrown away, down to the size that is asked for.
         image.draft("RGB", (min(width, LONGEST), min(height, LONGEST)))
         image.load()

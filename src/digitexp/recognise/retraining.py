@@ -234,10 +234,11 @@ class Retraining:
             _, scored = drawings.division(drawn, self.desk.classes, len(found))
             frozen = found.take(np.arange(len(found))[-scored:])
             truth = np.array(frozen.classes)[frozen.labels]
-            old, new = (
-                np.array(each.classes)[each.probabilities(frozen.images).argmax(axis=1)] == truth
-                for each in (self.desk.networks[0], self.network)
-            )
+            with self.desk.one_at_a_time:
+                old, new = (
+                    np.array(each.classes)[each.probabilities(frozen.images).argmax(axis=1)] == truth
+                    for each in (self.desk.networks[0], self.network)
+                )
             self.round = compared(self.network.name, old, new)
 
     def _opened(self) -> Store:

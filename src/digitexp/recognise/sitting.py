@@ -39,7 +39,7 @@ class Desk:
                               "name another one, or null for none.")  # fmt: skip
         self.store, self.networks, self.drawn = store, list(networks), drawn
         self.classes = tuple(dict.fromkeys([*classes, *(name for network in networks for name in network.classes)]))
-        self._one_at_a_time = threading.Lock()  # Keras promises nothing about threads
+        self.one_at_a_time = threading.Lock()  # for whoever asks a network: Keras promises nothing about threads
         self.recognise(((((CANVAS / 2, CANVAS / 2),),)), CANVAS)  # the first call compiles
 
     @property
@@ -84,10 +84,11 @@ class Desk:
 
     def _read(self, raster: NDArray[np.uint8]) -> Reading:
         image = normalise(raster, self.drawn.geometry, self.drawn.stroke_width, light_ink=True)
-        with self._one_at_a_time:
-            said = [network.probabilities(image[None])[0] for network in self.networks]
+        networks = list(self.networks)  # once: another may take the place of the first meanwhile
+        with self.one_at_a_time:
+            said = [network.probabilities(image[None])[0] for network in networks]
         predictions = tuple(
             Prediction(network.name, network.digest, network.classes, tuple(round(float(share), 6) for share in shares))
-            for network, shares in zip(self.networks, said, strict=True)
+            for network, shares in zip(networks, said, strict=True)
         )
         return Reading(image, tuple(warnings(raster)), predictions)

@@ -59,7 +59,7 @@ def standings(store: DrawingStore, sitting: Sitting | None = None) -> list[Stand
 
 
 def duel(store: DrawingStore, first: str, second: str, sitting: Sitting | None = None) -> Duel:
-    """Two networks, by their digests. Raises KeyError for one that has read nothing."""
+    """Two networks, by their digests; of one that has read nothing there is no drawing that both have read."""
     found = _by_network(store, sitting)
     hits = [{row[0]: row[3] == row[6] for row in found.get(digest, [])} for digest in (first, second)]
     both = sorted(hits[0].keys() & hits[1].keys())

@@ -157,4 +157,5 @@ def _replace(target: Path, content: str, check: Callable[[Path], None] = lambda 
     except OSError as error:
         raise DataError(f"submit.file={target}: cannot be written: {error.strerror}.") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # what forbids the file may forbid this too, and is told already
+            unfinished.unlink(missing_ok=True)

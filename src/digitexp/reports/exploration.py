@@ -20,8 +20,8 @@ from digitexp.settings import Data
 class Part:
     """The images of one origin in one set, as they are (drawings only resized), and in MNIST's geometry.
 
-    `rows` are their places in the set, counted from 1: in the order of the file where the source is a file. `start` is the
-    place of the first among the images of all parts, from 0.
+    `rows` are their places among the images of that origin in the set, counted from 1: in the order of the file where the
+    source is a file. `start` is the place of the first among the images of all parts, from 0.
     """
 
     name: str
@@ -147,8 +147,7 @@ def gather(data: Data, labels: bool, say: Callable[[str], None]) -> Exploration:
         limited = data.limit is not None and name == "train"
         kept = limited_rows(digits, data.limit or 0, data.split_seed) if limited else np.arange(len(digits))
         for origin in dict.fromkeys(digits.origin.tolist()):
-            rows = kept[digits.origin[kept] == origin]
-            parts.append(_part(name, origin, digits, fitted[name], rows, sum(len(part.digits) for part in parts)))
+            parts.append(_part(name, origin, digits, fitted[name], kept, sum(len(part.digits) for part in parts)))
     images = np.concatenate([part.fitted.images for part in parts])
     alike = first_alike(np.concatenate([part.digits.images for part in parts]))
     found = None
@@ -160,10 +159,12 @@ def gather(data: Data, labels: bool, say: Callable[[str], None]) -> Exploration:
 
 
 def _part(
-    name: str, origin: str, digits: Digits, fitted: Digits, rows: NDArray[np.int64], start: int,
+    name: str, origin: str, digits: Digits, fitted: Digits, kept: NDArray[np.int64], start: int,
 ) -> Part:  # fmt: skip
     shown = origin if origin.replace("-", " ").replace("_", " ") == name.replace("_", " ") else f"{origin} {name}"
-    chosen, normal = digits.take(rows), fitted.take(rows)
-    measured = measure(chosen.images)
-    moved = not np.array_equal(chosen.images, normal.images)
-    return Part(shown, chosen, normal, rows + 1, start, measured, measure(normal.images) if moved else measured)
+    own = digits.origin == origin
+    chosen = kept[own[kept]]
+    raw, normal = digits.take(chosen), fitted.take(chosen)
+    measured = measure(raw.images)
+    moved = not np.array_equal(raw.images, normal.images)
+    return Part(shown, raw, normal, own.cumsum()[chosen], start, measured, measure(normal.images) if moved else measured)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from digitexp import figures
+from digitexp.errors import DataError
 from digitexp.evaluation.suspicion import Slip
 from digitexp.reports.exploration import Exploration, Part, Place
 from digitexp.reports.exploration_pictures import draw, lines
@@ -24,26 +25,29 @@ DPI = 150
 def write(exploration: Exploration, folder: Path, command: str) -> list[Path]:
     """Write page, figures and tables into `folder`, and remove what an earlier look left there and this one has not.
 
-    `command` is what was typed. Nothing in the files depends on the time or place of writing.
+    `command` is what was typed. Nothing in the files depends on the time or place of writing. Raises DataError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".unfinished-") as name:
-        scratch = Path(name)
-        captions = {}
-        for file, (figure, caption) in draw(exploration).items():
-            figures.save(figure, scratch / file, DPI)
-            captions[file] = caption
-        written = [PAGE, *captions]
-        for file, header, rows in _tables(exploration):
-            _write_csv(scratch / file, header, rows)
-            written.append(file)
-        shown = {file: inline(scratch / file) for file in captions}
-        facts = content(exploration, command) | {"figures": shown, "captions": captions}
-        (scratch / PAGE).write_text(render("exploration.html", facts), "utf-8")
-        for file in written:
-            (scratch / file).replace(folder / file)
-    for stale in {found for pattern in OURS for found in folder.glob(pattern)} - {folder / file for file in written}:
-        stale.unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix=".unfinished-") as name:
+            scratch = Path(name)
+            captions = {}
+            for file, (figure, caption) in draw(exploration).items():
+                figures.save(figure, scratch / file, DPI)
+                captions[file] = caption
+            written = [PAGE, *captions]
+            for file, header, rows in _tables(exploration):
+                _write_csv(scratch / file, header, rows)
+                written.append(file)
+            shown = {file: inline(scratch / file) for file in captions}
+            facts = content(exploration, command) | {"figures": shown, "captions": captions}
+            (scratch / PAGE).write_text(render("exploration.html", facts), "utf-8")
+            for file in written:
+                (scratch / file).replace(folder / file)
+        for stale in {found for pattern in OURS for found in folder.glob(pattern)} - {folder / file for file in written}:
+            stale.unlink()
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written: {error.strerror}; type explore.folder=FOLDER for another.") from error
     return [folder / file for file in written]
 
 

@@ -39,15 +39,15 @@ export function drawChart(svg, standings) {
     add(svg, "circle", {cx: x(last[0]), cy: y(last[1]), r: 3, fill: colour});
     if (standings.length > 1) {
       const place = Math.min(x(last[0]), wide - right);
-      add(svg, "text", {x: place, y: y(last[1]) + (number ? 16 : -7), "text-anchor": "end", style: `fill: ${colour}`},
-        one.model);
+      const name = add(svg, "text", {x: place, y: y(last[1]) + (number ? 16 : -7), "text-anchor": "end"}, one.model);
+      name.style.fill = colour;  // an attribute `style` is what the page's own policy refuses
     }
   });
   svg.setAttribute("aria-label", standings.length ? standings.map((one) => `${one.model}: ${inWords(one.total)}`).join("; ")
     : "Accuracy so far: no drawing yet");
 }
 
-export function inWords(share) {
+function inWords(share) {
   return `${share.correct} of ${share.n} read correctly: ${percent(share.correct / share.n, 1)}, ` +
     `95 % interval ${percent(share.low, 1)} to ${percent(share.high, 1)}`;
 }

@@ -1,5 +1,5 @@
 // The page of `digitexp draw`: strokes to the server when the pen rests, a key to say what it was.
-import {drawChart, inWords, percent} from "./chart.js";
+import {drawChart, percent} from "./chart.js";
 
 const REST = 350;            // milliseconds without the pen until a drawing is recognised
 const AGAIN = 1500;          // milliseconds until a request that nobody answered is made again
@@ -13,11 +13,13 @@ const unit = 280;            // the strokes' own canvas, whatever its size on th
 let desk, state;             // what the page began with; how the sitting stands
 let drawing = empty();       // what is on the canvas
 let last = null;             // the drawing that was labelled last, to be taken back
+let turn = Promise.resolve();  // the last change that was asked for
+const kept = JSON.parse(sessionStorage.getItem("kept") ?? "{}");  // by id, what left the canvas and has no answer yet
 let scope = "sitting", reveal = false;
 let timer, active = null, started = 0, following;
 
 function empty() {
-  return {id: crypto.randomUUID(), strokes: [], sent: -1, version: 0, reading: null, pending: null};
+  return {sitting: state?.sitting.id, id: crypto.randomUUID(), strokes: [], sent: -1, version: 0, reading: null, pending: null};
 }
 
 // Talking to the server -----------------------------------------------------------------------------------------------
@@ -44,17 +46,24 @@ async function insist(path, body) {
   }
 }
 
-// Store and recognise what is on the canvas, unless that is done; resolves when the server has it.
-function send() {
+// One change after another: what is drawn next may not overtake a label, nor a label that it is taken back.
+function inTurn(change) {
+  const made = turn.then(change);
+  turn = made.catch(() => {});
+  return made;
+}
+
+// Store and recognise a drawing, unless that is done; resolves to its reading when the server has it.
+function send(mine = drawing) {
   clearTimeout(timer);
-  const mine = drawing;
   if (mine.sent === mine.version || !mine.strokes.length) return mine.pending || Promise.resolve();
   const version = mine.version;
   mine.sent = version;
-  const body = {sitting: state.sitting.id, drawing: mine.id, size: unit, strokes: mine.strokes};
-  mine.pending = (mine.pending || Promise.resolve()).then(() => insist("drawings", body)).then((reading) => {
+  const body = {sitting: mine.sitting, drawing: mine.id, size: unit, strokes: mine.strokes};
+  mine.pending = inTurn(() => insist("drawings", body)).then((reading) => {
     if (mine.version === version) mine.reading = reading;
     if (mine === drawing && mine.version === version) showReading();
+    return reading;
   }, (error) => {
     mine.sent = -1;
     mine.pending = null;
@@ -65,46 +74,71 @@ function send() {
   return mine.pending;
 }
 
-async function label(name) {
-  if (!drawing.strokes.length || !state) return;
-  const mine = drawing;
+// Store a drawing that leaves the canvas, and its label where there is one: null is what the network reads. Until both are
+// answered, a page that is loaded again asks again.
+async function leave(mine, label) {
+  const {sitting, id, strokes} = mine;
+  keep(id, {sitting, strokes, label});
+  const sent = send(mine);
   try {
-    await send();
-    if (mine !== drawing) return;
-    last = {drawing: mine, label: name};
-    drawing = empty();
-    show();
-    const found = await insist("labels", {sitting: state.sitting.id, drawing: mine.id, label: name});
+    return await inTurn(async () => {
+      const reading = await sent;
+      if (label === undefined) return undefined;
+      mine.label = label ?? reading.predictions[0].read_as;
+      return insist("labels", {sitting, drawing: id, label: mine.label});
+    });
+  } finally {
+    keep(id);
+  }
+}
+
+function keep(id, found) {
+  kept[id] = found;
+  sessionStorage.setItem("kept", JSON.stringify(kept));
+}
+
+// Label what is on the canvas; without a name, as what was asked for, or else as it is read.
+async function label(name) {
+  if (active !== null || !drawing.strokes.length || !state) return;
+  name ??= state.prompt;
+  if (name === null && state.sitting.blind) {
+    say("Press the key of what you drew: neither network shows what it reads.");
+    return;
+  }
+  const mine = last = drawing;  // at once: the next one may be begun before there is an answer
+  drawing = empty();
+  show();
+  try {
+    const found = await leave(mine, name);
     const read = mine.reading?.predictions[0]?.read_as;
-    const told = read === undefined ? "" : read === name ? ", read correctly" : `, read as ${read}`;
-    say(`Kept as ${name}${told}.`);
+    const told = read === undefined ? "" : read === mine.label ? ", read correctly" : `, read as ${read}`;
+    say(`Kept as ${mine.label}${told}.`);
     await update(found);
   } catch (error) {
-    if (last?.drawing === mine) [drawing, last] = [mine, null];
+    if (last === mine) last = null;
+    if (!drawing.strokes.length) drawing = mine;
     say(error.message);
     show();
   }
 }
 
-function accept() {
-  if (!drawing.strokes.length) return;
-  const mine = drawing;
-  send().then(() => {
-    if (mine !== drawing) return;
-    const name = state.prompt ?? drawing.reading?.predictions[0]?.read_as;
-    if (name === undefined) say("Press the key of what you drew: neither network shows what it reads.");
-    else label(name);
-  }, () => {});
+const accept = () => label();
+
+// A clean canvas; what was on it is stored without a label.
+function wipe() {
+  if (drawing.strokes.length) leave(drawing).catch(() => {});
+  drawing = empty();
 }
 
 function clear() {
-  clearTimeout(timer);
+  if (active !== null) return;
   if (drawing.strokes.length) say("Cleared.");
-  drawing = empty();
+  wipe();
   show();
 }
 
 async function undo() {
+  if (active !== null) return;
   if (drawing.strokes.length) {
     drawing.strokes.pop();
     drawing.version += 1;
@@ -114,13 +148,13 @@ async function undo() {
     return;
   }
   if (!last) return;
-  const {drawing: mine, label: name} = last;
+  const mine = drawing = last;  // at once: what is drawn meanwhile is added to it
   last = null;
+  keep(mine.id);
+  show();
   try {
-    const found = await insist("labels", {sitting: state.sitting.id, drawing: mine.id, label: null});
-    drawing = mine;
-    say(`Taken back: it is no longer kept as ${name}.`);
-    show();
+    const found = await inTurn(() => insist("labels", {sitting: mine.sitting, drawing: mine.id, label: null}));
+    say(`Taken back: it is no longer kept as ${mine.label}.`);
     showReading();
     await update(found);
   } catch (error) {
@@ -197,7 +231,8 @@ function show() {
   $("clear").disabled = $("accept").disabled = !drawn;
   $("undo").disabled = !drawn && !last;
   if (!drawing.reading) showReading();
-  if (state) sessionStorage.setItem("drawing", JSON.stringify({sitting: state.sitting.id, id: drawing.id, strokes: drawing.strokes}));
+  const {sitting, id, strokes} = drawing;
+  if (state) sessionStorage.setItem("drawing", JSON.stringify({sitting, id, strokes}));
 }
 
 function showReading() {
@@ -239,6 +274,7 @@ async function update(found) {
 function showState() {
   const {sitting, standings} = state;
   sessionStorage.setItem("sitting", sitting.id);
+  sessionStorage.setItem("settings", settings());
   $("sitting").textContent = `${sitting.writer}, ${sitting.role === "train" ? "trained on" : "scored"}`;
   $("prompt").replaceChildren(...(state.prompt ? ["Draw ", element("b", state.prompt)] : ["Draw a digit"]));
   canvas.setAttribute("aria-label", `Canvas: draw ${state.prompt ?? "here"} with mouse, finger or pen`);
@@ -296,8 +332,8 @@ function makeKeys() {
 // Sittings ------------------------------------------------------------------------------------------------------------
 
 async function begin(writer, role, prompted) {
-  state = await insist("sittings", {writer, role, prompted});
-  drawing = empty();
+  state = await inTurn(() => insist("sittings", {writer, role, prompted}));
+  wipe();
   last = null;
   reveal = false;
   showState();
@@ -455,20 +491,26 @@ new ResizeObserver(() => {
 
 // Begin, or go on after a reload --------------------------------------------------------------------------------------
 
+// Whom the server was started for: a sitting goes on only under the settings that it began under.
+function settings() {
+  const {writer, role, prompted, blind} = desk;
+  return JSON.stringify({writer, role, prompted, blind});
+}
+
 async function open() {
   desk = await insist("desk");
   makeKeys();
-  const known = sessionStorage.getItem("sitting");
-  const kept = JSON.parse(sessionStorage.getItem("drawing") ?? "null");
-  if (known) state = await ask(`sittings/${known}`).catch(() => undefined);
-  if (!state) await begin(desk.writer, desk.role, desk.prompted);
-  if (kept?.sitting === state.sitting.id && kept.strokes.length) {
-    drawing = {...empty(), id: kept.id, strokes: kept.strokes};
-    send().catch(() => {
-      drawing = empty();  // it has its label already
-      show();
-    });
+  const left = Object.entries(kept).filter(([, found]) => found);
+  await Promise.allSettled(left.map(([id, {label, ...mine}]) => leave({...empty(), ...mine, id}, label)));
+  if (sessionStorage.getItem("settings") === settings()) {
+    state = await ask(`sittings/${sessionStorage.getItem("sitting")}`).catch(() => undefined);
   }
+  drawing = {...empty(), ...JSON.parse(sessionStorage.getItem("drawing"))};
+  if (!state) await begin(desk.writer, desk.role, desk.prompted);
+  send().catch(() => {
+    drawing = empty();  // it has its label already
+    show();
+  });
   showState();
 }
 open();
