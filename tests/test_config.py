@@ -7,7 +7,7 @@ import pytest
 from conftest import write_kaggle
 
 from digitexp import registry
-from digitexp.compose import compose, recipes, sweeps
+from digitexp.compose import compose, overrides, recipes, sweeps
 from digitexp.config import CONF, change, flatten, network_named, to_yaml, type_of
 from digitexp.costs import training_tflop
 from digitexp.data.mnist import read_mnist
@@ -198,6 +198,12 @@ def test_what_hydra_reads_is_left_to_it():
     assert compose(["data.path=null"]).data.path is None
     assert compose(["data=mnist", "data.path='quoted one.npz'"]).data.path == "quoted one.npz"
     assert compose(["data=mnist", "data.path=${data.name}.npz"]).data.path == "mnist.npz"
+
+
+def test_what_to_type_for_settings_of_kaggles_images():
+    config = compose(["data=kaggle", "data.path=folder", "training.epochs=3"])
+    typed = overrides({path: flatten(config)[path] for path in ("data.name", "data.path", "model.kind", "training.epochs")})
+    assert typed == ["data=kaggle", "model=dense", "data.path='folder'", "training.epochs=3"]
 
 
 def test_without_validation_images_what_is_watched_is_of_training():

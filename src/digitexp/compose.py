@@ -59,11 +59,16 @@ def _parses(override: str) -> bool:
 
 def overrides(settings: Mapping[str, Any]) -> list[str]:
     """What to type for these settings, as `{dotted path: value}`: groups, and whatever differs from their files."""
-    groups = [f"{group}={settings[path]}" for group, path in (("data", "data.name"), ("model", "model.kind"))]
-    known = flatten(compose([*groups, "search.objective=null"]))
-    return groups + [
+    data, model = settings["data.name"], f"model={settings['model.kind']}"
+    known = flatten(compose([*source(data), model, "search.objective=null"]))
+    return [f"data={data}", model] + [
         f"{path}={typed(value)}" for path, value in settings.items() if path not in known or known[path] != value
     ]
+
+
+def source(name: str) -> list[str]:
+    """The words that choose a source of images for its defaults' sake: Kaggle's is refused without a path of its own."""
+    return [f"data={name}", *(["data.path=''"] if name == "kaggle" else [])]
 
 
 def typed(value: Any) -> str:
