@@ -110,6 +110,16 @@ def test_a_question_is_what_is_asked():
 )
 def test_settings_that_only_varied_values_use_are_part_of_the_question(sweep, setting):
     """Two questions of one hash would share a parent, and the runs of one would be told as those of the other."""
+@pytest.mark.parametrize(("method", "differs"), [("random", True), ("bayesian", True), ("hyperband", True), ("grid", False)])
+def test_the_order_of_the_space_is_part_of_a_question_whose_trials_are_proposed(method, differs):
+    varied = ["training.batch_size:[32,64]", "loss:[poisson,huber]"]
+    asked, other = (
+        question(compose([f"search.method={method}", f"search.space={{{','.join(space)}}}"]), SOURCES)
+        for space in (varied, varied[::-1])
+    )
+    assert (asked != other) == differs
+
+
     from digitexp.planning import difference, plan
 
     asked, other = (plan(compose([f"+sweep={sweep}", *more])) for more in ([], [setting]))

@@ -55,6 +55,8 @@ def question(config: Config, sources: Mapping[str, str], varied: Sequence[str] =
     elif search.method in PROPOSED:
         asked["trials"] = search.trials
     if varied:
+    if search.method in PROPOSED:
+        asked["order"] = list(search.space)  # what is proposed depends on it
         asked["varied"] = list(varied)
     return _hash(asked | {"reference": signature(config, sources)})
 
