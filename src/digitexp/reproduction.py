@@ -93,9 +93,10 @@ def configured(run: RunRecord, config: Config) -> Config:
             raise ConfigError(f"{group}={name}: no such file in conf/{group}, which a run needs to be configured again.")
     extensions = f"extensions={list(run.settings.get('extensions', []))}"
     base = compose([*source(groups["data"]), f"model={groups['model']}", extensions])
-    moved = {path: value for path in PATHS if (value := _at(config, path)) not in (None, SCRATCH)}
+    usual = flatten(base)
+    moved = {path: value for path in PATHS if (value := _at(config, path)) not in (None, SCRATCH, usual[path])}
     alone = {"seed": run.seed, "search.objective": None, "search.name": None}
-    known = {path: value for path, value in NEUTRAL.items() if path not in settings and path in flatten(base)}
+    known = {path: value for path, value in NEUTRAL.items() if path not in settings and path in usual}
     mine = change(base, known | settings | moved | alone)
     start = mine.training.start
     begun = {} if start == SCRATCH else {start: ledger.network(config.tracking.uri, start)}
