@@ -194,6 +194,12 @@ def test_a_path_is_taken_as_it_is_typed(path):
     assert compose(["data=mnist", f"data.path={path}"]).data.path == path
 
 
+def test_settings_of_one_network_are_refused_where_whole_networks_are_varied():
+    with pytest.raises(ConfigError, match=r"model\.layer_1\.units=7: does nothing where search\.space varies whole networks"):
+        compose(["+sweep=architectures", "model.layer_1.units=7"])
+    assert compose(["+sweep=architectures", "+recipe=fast996", "data.path=x"]).model.conv_1.filters == 16
+
+
 def test_what_hydra_reads_is_left_to_it():
     assert compose(["data.path=null"]).data.path is None
     assert compose(["data=mnist", "data.path='quoted one.npz'"]).data.path == "quoted one.npz"

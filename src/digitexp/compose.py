@@ -88,10 +88,15 @@ def settle(cfg: DictConfig) -> Config:
     if sweep and OmegaConf.select(plain, "search.name") is None:
         OmegaConf.update(plain, "search.name", sweep)
     try:
-        return check(plain)
+        config = check(plain)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key or 'conf'}: {str(error).splitlines()[0]}.") from error
 
+    idle = [word for word in HydraConfig.get().overrides.task if word.lstrip("+~").startswith("model.")]
+    if idle and "model" in config.search.space:
+        raise ConfigError(f"{idle[0]}: does nothing where search.space varies whole networks; leave it out, or take model "
+                          "out of the space.")  # fmt: skip
+    return config
 
 def sweeps() -> dict[str, str]:
     """The question of every sweep in conf/sweep, by the sweep's name."""
