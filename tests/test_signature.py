@@ -46,6 +46,16 @@ def test_stays_with_what_changes_nothing_at_this_value(override):
     assert sign(override) == REFERENCE
 
 
+@pytest.mark.parametrize(
+    "override",
+    ["model.conv_1.pooling=average", "model.conv_2.normalization=after", "model.head_1.normalization=after"],
+)
+def test_how_to_pool_and_where_to_normalise_is_nothing_where_neither_is_done(override):
+    used = ["model=cnn", "model.conv_2.batch_normalization=true", "model.head_1.batch_normalization=true"]
+    assert sign("model=cnn", override) == sign("model=cnn")
+    assert sign(*used, "model.conv_1.pool=2", override) != sign(*used, "model.conv_1.pool=2")
+
+
 def test_a_schedule_is_known_by_its_own_settings_alone():
     cosine = sign("training.schedule.name=cosine")
     assert cosine != REFERENCE
@@ -100,16 +110,6 @@ def test_a_question_is_what_is_asked():
     assert question(compose(["+sweep=dense_neurons", "training.epochs=2"]), SOURCES) != asked
 
 
-@pytest.mark.parametrize(
-    ("sweep", "setting"),
-    [
-        ("baselines", "model.trees=500"),
-        ("schedules", "training.schedule.warmup=0.3"),
-        ("dense_depth", "model.layer_3.activation=tanh"),
-    ],
-)
-def test_settings_that_only_varied_values_use_are_part_of_the_question(sweep, setting):
-    """Two questions of one hash would share a parent, and the runs of one would be told as those of the other."""
 @pytest.mark.parametrize(("method", "differs"), [("random", True), ("bayesian", True), ("hyperband", True), ("grid", False)])
 def test_the_order_of_the_space_is_part_of_a_question_whose_trials_are_proposed(method, differs):
     varied = ["training.batch_size:[32,64]", "loss:[poisson,huber]"]
@@ -120,6 +120,16 @@ def test_the_order_of_the_space_is_part_of_a_question_whose_trials_are_proposed(
     assert (asked != other) == differs
 
 
+@pytest.mark.parametrize(
+    ("sweep", "setting"),
+    [
+        ("baselines", "model.trees=500"),
+        ("schedules", "training.schedule.warmup=0.3"),
+        ("dense_depth", "model.layer_3.activation=tanh"),
+    ],
+)
+def test_settings_that_only_varied_values_use_are_part_of_the_question(sweep, setting):
+    """Two questions of one hash would share a parent, and the runs of one would be told as those of the other."""
     from digitexp.planning import difference, plan
 
     asked, other = (plan(compose([f"+sweep={sweep}", *more])) for more in ([], [setting]))
