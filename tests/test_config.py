@@ -189,7 +189,7 @@ def test_refuses_in_one_sentence(override):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("path", ["~/x.npz", "größe/a.npz", "it's.npz", "a#b&c.npz", "a=b.npz", "mnist (1).npz", "C:\\a\\b.npz"])
+@pytest.mark.parametrize("path", ["~/x.npz", "größe/a.npz", "it's.npz", "a#b&c.npz", "a=b.npz", "mnist (1).npz", "C:\\a\\b.npz", "C:\\a (1)\\"])
 def test_a_path_is_taken_as_it_is_typed(path):
     assert compose(["data=mnist", f"data.path={path}"]).data.path == path
 

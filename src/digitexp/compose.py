@@ -76,7 +76,8 @@ def typed(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return "'" + re.sub(r"(\\*)'", r"\1\1\\'", value) + "'"
+        doubled = re.sub(r"(\\+)(?='|\Z)", r"\1\1", value)  # Hydra reads backslashes so only before a quote
+        return "'" + doubled.replace("'", "\\'") + "'"
     return f"[{','.join(map(typed, value))}]" if isinstance(value, list) else repr(value)
 
 
@@ -91,12 +92,12 @@ def settle(cfg: DictConfig) -> Config:
         config = check(plain)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key or 'conf'}: {str(error).splitlines()[0]}.") from error
-
     idle = [word for word in HydraConfig.get().overrides.task if word.lstrip("+~").startswith("model.")]
     if idle and "model" in config.search.space:
         raise ConfigError(f"{idle[0]}: does nothing where search.space varies whole networks; leave it out, or take model "
                           "out of the space.")  # fmt: skip
     return config
+
 
 def sweeps() -> dict[str, str]:
     """The question of every sweep in conf/sweep, by the sweep's name."""

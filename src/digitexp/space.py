@@ -242,7 +242,7 @@ def _conditions(at: str, when: Any, earlier: Sequence[Parameter]) -> dict[str, t
             raise SpaceError(f"{at}: when names {path!r}; {declared}.")
         allowed = values if isinstance(values, list) else [values]
         parent = known[path].values
-        if isinstance(parent, Range) or not set(allowed) <= set(parent):
+        if isinstance(parent, Range) or any(value not in parent for value in allowed):
             shown = "a range" if isinstance(parent, Range) else list(parent)
             raise SpaceError(f"{at}: when {path!r} is one of {allowed}, but that setting takes {shown}.")
         conditions[path] = tuple(value for value in parent if value in allowed)  # 0 as the 0.0 that the parent takes
