@@ -7,7 +7,7 @@ import pytest
 from conftest import write_kaggle
 
 from digitexp import registry
-from digitexp.compose import compose, recipes, sweeps
+from digitexp.compose import compose, overrides, recipes, sweeps
 from digitexp.config import CONF, change, flatten, network_named, to_yaml, type_of
 from digitexp.costs import training_tflop
 from digitexp.data.mnist import read_mnist
@@ -189,15 +189,27 @@ def test_refuses_in_one_sentence(override):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("path", ["~/x.npz", "größe/a.npz", "it's.npz", "a#b&c.npz", "a=b.npz", "mnist (1).npz", "C:\\a\\b.npz"])
+@pytest.mark.parametrize("path", ["~/x.npz", "größe/a.npz", "it's.npz", "a#b&c.npz", "a=b.npz", "mnist (1).npz", "C:\\a\\b.npz", "C:\\a (1)\\"])
 def test_a_path_is_taken_as_it_is_typed(path):
     assert compose(["data=mnist", f"data.path={path}"]).data.path == path
+
+
+def test_settings_of_one_network_are_refused_where_whole_networks_are_varied():
+    with pytest.raises(ConfigError, match=r"model\.layer_1\.units=7: does nothing where search\.space varies whole networks"):
+        compose(["+sweep=architectures", "model.layer_1.units=7"])
+    assert compose(["+sweep=architectures", "+recipe=fast996", "data.path=x"]).model.conv_1.filters == 16
 
 
 def test_what_hydra_reads_is_left_to_it():
     assert compose(["data.path=null"]).data.path is None
     assert compose(["data=mnist", "data.path='quoted one.npz'"]).data.path == "quoted one.npz"
     assert compose(["data=mnist", "data.path=${data.name}.npz"]).data.path == "mnist.npz"
+
+
+def test_what_to_type_for_settings_of_kaggles_images():
+    config = compose(["data=kaggle", "data.path=folder", "training.epochs=3"])
+    typed = overrides({path: flatten(config)[path] for path in ("data.name", "data.path", "model.kind", "training.epochs")})
+    assert typed == ["data=kaggle", "model=dense", "data.path='folder'", "training.epochs=3"]
 
 
 def test_without_validation_images_what_is_watched_is_of_training():

@@ -104,6 +104,21 @@ def test_what_is_not_recorded_is_refused(asked, tmp_path):
     assert cli.main(["reproduce"]) == 2
 
 
+def test_a_run_on_kaggles_images_is_configured_again_with_the_files_where_they_lie_now(asked):
+    _, settings, runs = asked
+    kaggle = {"data.name": "kaggle", "data.path": "then", "training.engine": "keras"}
+    run = replace(runs[0], settings=runs[0].settings | kaggle)
+    assert reproduction.configured(run, compose(settings)).data.path == "then"
+    assert reproduction.configured(run, compose([*settings, "data=kaggle", "data.path=now"])).data.path == "now"
+
+
+def test_a_run_on_drawings_is_configured_again_with_the_store_that_was_recorded(asked):
+    _, settings, runs = asked
+    run = replace(runs[0], settings=runs[0].settings | {"data.drawn.source": "store", "data.drawn.store": "mine.db"})
+    assert reproduction.configured(run, compose(settings)).data.drawn.store == "mine.db"
+    assert reproduction.configured(run, compose([*settings, "data.drawn.store=moved.db"])).data.drawn.store == "moved.db"
+
+
 @pytest.mark.slow
 def test_two_runs_image_by_image(asked):
     folder, settings, runs = asked

@@ -11,6 +11,7 @@ import tensorflow as tf
 from digitexp import registry, runs
 from digitexp.compose import compose
 from digitexp.results import Failure, Result
+from digitexp.settings import Dense
 from digitexp.training import checkpoints, lanes
 from digitexp.training.train import State
 
@@ -151,7 +152,7 @@ def test_a_measure_that_fails_for_one_lane_fails_no_other(tmp_path, monkeypatch)
     asked = [*SMALL, *ENGINES["lanes"], "evaluation.metrics=[halves]", "data.validation=0", "search.objective=null"]
     outcomes, _ = train([compose([*asked, f"model.layer_1.units={units}"]) for units in (20, 30, 40)], tmp_path)
     assert [type(outcomes[index]) for index in range(3)] == [Result, Failure, Result]
-    assert outcomes[1].message == "ValueError: no more is known"
+    assert outcomes[1].message == "halves, which you registered: ValueError()"
 
 
 def test_a_setting_that_keras_refuses_fails_its_own_run_only(tmp_path):
@@ -166,7 +167,29 @@ def test_a_setting_that_keras_refuses_fails_its_own_run_only(tmp_path):
 def test_a_mistake_in_a_function_of_ones_own_fails_the_run_and_no_more(tmp_path, monkeypatch):
     monkeypatch.setitem(registry.METRICS, "halves", registry.Entry("halves", build=lambda labels, said: labels.halves))
     outcomes, _ = train([compose([*SMALL, "evaluation.metrics=[halves]"])], tmp_path)
-    assert outcomes[0].message == "AttributeError: 'numpy.ndarray' object has no attribute 'halves'"
+    assert outcomes[0].message.startswith("halves, which you registered: AttributeError(")
+
+
+@pytest.mark.parametrize(
+    ("kind", "choice"),
+    [
+        ("metric", "evaluation.metrics=[own]"),
+        ("loss", "loss=own"),
+        ("optimizer", "optimizer.name=own"),
+        ("network", "model.kind=own"),
+    ],
+)
+def test_an_error_of_ones_own_fails_the_run_and_no_more(kind, choice, tmp_path, monkeypatch):
+    class OwnError(Exception):
+        pass
+
+    def fails(*arguments, **settings):
+        raise OwnError("not today")
+
+    monkeypatch.setitem(registry.KINDS[kind], "own", registry.Entry("own", build=fails, schema=Dense))
+    outcomes, _ = train([compose([*SMALL, choice])], tmp_path)
+    told = "OwnError: not today" if kind == "loss" else "own, which you registered: OwnError('not today')"
+    assert outcomes[0].message == told
 
 
 def test_a_network_that_says_no_numbers_has_failed(tmp_path):

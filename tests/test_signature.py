@@ -46,6 +46,16 @@ def test_stays_with_what_changes_nothing_at_this_value(override):
     assert sign(override) == REFERENCE
 
 
+@pytest.mark.parametrize(
+    "override",
+    ["model.conv_1.pooling=average", "model.conv_2.normalization=after", "model.head_1.normalization=after"],
+)
+def test_how_to_pool_and_where_to_normalise_is_nothing_where_neither_is_done(override):
+    used = ["model=cnn", "model.conv_2.batch_normalization=true", "model.head_1.batch_normalization=true"]
+    assert sign("model=cnn", override) == sign("model=cnn")
+    assert sign(*used, "model.conv_1.pool=2", override) != sign(*used, "model.conv_1.pool=2")
+
+
 def test_a_schedule_is_known_by_its_own_settings_alone():
     cosine = sign("training.schedule.name=cosine")
     assert cosine != REFERENCE
@@ -98,6 +108,16 @@ def test_a_question_is_what_is_asked():
     assert question(compose(["+sweep=dense_neurons", "tracking.pictures=best"]), SOURCES) == asked
     assert question(compose(["+sweep=dense_neurons", "search.repeats=2"]), SOURCES) != asked
     assert question(compose(["+sweep=dense_neurons", "training.epochs=2"]), SOURCES) != asked
+
+
+@pytest.mark.parametrize(("method", "differs"), [("random", True), ("bayesian", True), ("hyperband", True), ("grid", False)])
+def test_the_order_of_the_space_is_part_of_a_question_whose_trials_are_proposed(method, differs):
+    varied = ["training.batch_size:[32,64]", "loss:[poisson,huber]"]
+    asked, other = (
+        question(compose([f"search.method={method}", f"search.space={{{','.join(space)}}}"]), SOURCES)
+        for space in (varied, varied[::-1])
+    )
+    assert (asked != other) == differs
 
 
 @pytest.mark.parametrize(

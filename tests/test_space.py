@@ -183,6 +183,10 @@ REFUSED = {
         {"optimizer.name": ["adam"], "optimizer.momentum": {"values": [0.9], "when": {"optimizer.name": ["sgd"]}}},
         r"that setting takes \['adam'\]",
     ),
+    "when on a list": (
+        {"data.classes": [["0", "1"]], "loss": {"values": ["huber"], "when": {"data.classes": ["0", "1"]}}},
+        r"when 'data\.classes' is one of \['0', '1'\], but that setting takes \[\['0', '1'\]\]",
+    ),
     "impossible value": ({"model.layer_1.dropout": [0.0, 1.0]}, r"model\.layer_1\.dropout=1\.0: must be a share"),
     "at odds": ({"optimizer.momentum": [0.9]}, r"adam has no momentum"),
     "nothing": ({}, r"asked varies nothing"),

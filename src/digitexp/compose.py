@@ -59,11 +59,16 @@ def _parses(override: str) -> bool:
 
 def overrides(settings: Mapping[str, Any]) -> list[str]:
     """What to type for these settings, as `{dotted path: value}`: groups, and whatever differs from their files."""
-    groups = [f"{group}={settings[path]}" for group, path in (("data", "data.name"), ("model", "model.kind"))]
-    known = flatten(compose([*groups, "search.objective=null"]))
-    return groups + [
+    data, model = settings["data.name"], f"model={settings['model.kind']}"
+    known = flatten(compose([*source(data), model, "search.objective=null"]))
+    return [f"data={data}", model] + [
         f"{path}={typed(value)}" for path, value in settings.items() if path not in known or known[path] != value
     ]
+
+
+def source(name: str) -> list[str]:
+    """The words that choose a source of images for its defaults' sake: Kaggle's is refused without a path of its own."""
+    return [f"data={name}", *(["data.path=''"] if name == "kaggle" else [])]
 
 
 def typed(value: Any) -> str:
@@ -71,7 +76,8 @@ def typed(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return "'" + re.sub(r"(\\*)'", r"\1\1\\'", value) + "'"
+        doubled = re.sub(r"(\\+)(?='|\Z)", r"\1\1", value)  # Hydra reads backslashes so only before a quote
+        return "'" + doubled.replace("'", "\\'") + "'"
     return f"[{','.join(map(typed, value))}]" if isinstance(value, list) else repr(value)
 
 
@@ -83,9 +89,14 @@ def settle(cfg: DictConfig) -> Config:
     if sweep and OmegaConf.select(plain, "search.name") is None:
         OmegaConf.update(plain, "search.name", sweep)
     try:
-        return check(plain)
+        config = check(plain)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key or 'conf'}: {str(error).splitlines()[0]}.") from error
+    idle = [word for word in HydraConfig.get().overrides.task if word.lstrip("+~").startswith("model.")]
+    if idle and "model" in config.search.space:
+        raise ConfigError(f"{idle[0]}: does nothing where search.space varies whole networks; leave it out, or take model "
+                          "out of the space.")  # fmt: skip
+    return config
 
 
 def sweeps() -> dict[str, str]:

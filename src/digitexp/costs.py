@@ -48,8 +48,9 @@ def expected_seconds(jobs: Sequence[Job], spent: Sequence[Spent]) -> tuple[float
             seconds += median(others[kind] or [START_SECONDS])
             known &= bool(others[kind])
         else:
-            seconds += START_SECONDS + tflop * (rates[kind] or GUESSED_RATE.get(kind, GUESSED_RATE["dense"]))
-            known &= rates[kind] is not None
+            rate = rates[kind]
+            known &= rate is not None
+            seconds += _start(kind) + tflop * (GUESSED_RATE.get(kind, GUESSED_RATE["dense"]) if rate is None else rate)
     return seconds, known
 
 
@@ -57,9 +58,15 @@ def _kind(config: Config) -> str:
     return "lanes" if config.training.engine == "lanes" else config.model.kind
 
 
+def _start(kind: str) -> float:
+    """Seconds before the first epoch of a run; lanes begin once for all of them, and each has its share of that."""
+    return 0.0 if kind == "lanes" else START_SECONDS
+
+
 def _rate(kind: str, spent: Sequence[Spent]) -> float | None:
     """Seconds a TFLOP, at which half of the recorded TFLOP were trained: many small runs say little about a large one."""
-    known = sorted((max(0.0, run.seconds - START_SECONDS) / run.tflop, run.tflop)
+    start = _start(kind)
+    known = sorted(((run.seconds - start if run.seconds > start else run.seconds) / run.tflop, run.tflop)
                    for run in spent if run.kind == kind and run.tflop)  # fmt: skip
     half, done = sum(tflop for _, tflop in known) / 2, 0.0
     for rate, tflop in known:

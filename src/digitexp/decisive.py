@@ -49,7 +49,8 @@ def present(config: Config) -> dict[str, Any]:
     del kept["training.augmentation.preset"]
     kept |= {f"training.augmentation.{name}": amount for name, amount in config.training.augmentation.amounts.items()}
     absent = _absent(kept)
-    unused = _unused(config.data) | _unused_of_training(config.training) | _unused_of_baseline(config)
+    unused = _unused(config.data) | _unused_of_training(config.training)
+    unused |= _unused_of_cnn(config) | _unused_of_baseline(config)
     unused.add("evaluation.ensemble")  # of runs that are finished
     if config.training.last == config.training.epochs:  # it is the whole run, whoever asks for it
         unused.add("training.until")
@@ -85,6 +86,15 @@ def _unused_of_training(training: Training) -> set[str]:
     schedule = {f"training.schedule.{field.name}" for field in fields(training.schedule) if field.name != "name"}
     schedule -= {f"training.schedule.{name}" for name in SCHEDULES[training.schedule.name]}
     return schedule | ({"training.early_stopping.monitor"} if training.early_stopping.patience is None else set())
+
+
+def _unused_of_cnn(config: Config) -> set[str]:
+    """How to pool where a layer does not pool, and where to normalise where it does not."""
+    if config.model.kind != "cnn":
+        return set()
+    settings = flatten(config.model, "model.")
+    needed = {path: path.replace(".pooling", ".pool").replace(".normalization", ".batch_normalization") for path in settings}
+    return {path for path, switch in needed.items() if switch != path and not settings[switch]}
 
 
 def _unused_of_baseline(config: Config) -> set[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitexp import planning
-from digitexp.compose import compose
+from digitexp.compose import compose, source
 from digitexp.config import CONF, change, flatten, to_yaml
 from digitexp.data import sets
 from digitexp.errors import ConfigError, DataError, DigitexpError, TrackingError
@@ -198,7 +198,7 @@ def explore(config: Config, say: Callable[[str], None] = lambda text: None) -> E
 
 def _explore_command(config: Config) -> str:
     """What to type for this look: the settings that are not those of the data's own file."""
-    usual = flatten(compose([f"data={config.data.name}"]).data, "data.")
+    usual = flatten(compose(source(config.data.name)).data, "data.")
     chosen = {path: value for path, value in flatten(config.data, "data.").items() if value != usual[path]}
     words = [f"{path}={'null' if value is None else str(value).lower() if isinstance(value, bool) else value}"
              for path, value in chosen.items()]  # fmt: skip

@@ -190,9 +190,9 @@ def _refuse_small(config: Config, parameters: Sequence[Parameter]) -> None:
     if config.search.method != "hyperband":
         return
     needed = sum(found.size for found in rounds(config.training.epochs, config.search.factor) if not found.start)
-    sizes = [len(parameter.values) for parameter in parameters if not isinstance(parameter.values, space.Range)]
-    if len(sizes) == len(parameters) and math.prod(sizes) < needed:
-        raise SpaceError(f"search.space: has {math.prod(sizes)} points, but Hyperband begins with {needed} different ones "
+    found = space.count(config, parameters, needed)
+    if found < needed:
+        raise SpaceError(f"search.space: has {found} points, but Hyperband begins with {needed} different ones "
                          f"for training.epochs={config.training.epochs}; type search.method=grid.")  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from digitexp.errors import ConfigError
+from digitexp.errors import ConfigError, TrainingError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -40,6 +40,14 @@ class Entry:
     build: Callable[..., Any] | None = None
     schema: type | None = None
     source: str = ""
+
+    def call(self, *arguments: Any, **settings: Any) -> Any:
+        """What the user's function gives. Whatever goes wrong in it is a TrainingError: it ends its run, and no sweep."""
+        assert self.build is not None
+        try:
+            return self.build(*arguments, **settings)
+        except Exception as error:
+            raise TrainingError(f"{self.name}, which you registered: {error!r}") from error
 
 
 def _keras(*names: str) -> dict[str, Entry]:

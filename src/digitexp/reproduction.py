@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from digitexp import planning
-from digitexp.compose import compose
+from digitexp.compose import compose, source
 from digitexp.config import CONF, change, flatten
 from digitexp.data import drawings, sets
 from digitexp.decisive import NEUTRAL
@@ -91,11 +91,12 @@ def configured(run: RunRecord, config: Config) -> Config:
     for group, name in groups.items():
         if not (CONF / group / f"{name}.yaml").exists():
             raise ConfigError(f"{group}={name}: no such file in conf/{group}, which a run needs to be configured again.")
-    words = [f"{group}={name}" for group, name in groups.items()]
-    base = compose([*words, f"extensions={list(run.settings.get('extensions', []))}"])
-    moved = {path: value for path in PATHS if (value := _at(config, path)) not in (None, SCRATCH)}
+    extensions = f"extensions={list(run.settings.get('extensions', []))}"
+    base = compose([*source(groups["data"]), f"model={groups['model']}", extensions])
+    usual = flatten(base)
+    moved = {path: value for path in PATHS if (value := _at(config, path)) not in (None, SCRATCH, usual[path])}
     alone = {"seed": run.seed, "search.objective": None, "search.name": None}
-    known = {path: value for path, value in NEUTRAL.items() if path not in settings and path in flatten(base)}
+    known = {path: value for path, value in NEUTRAL.items() if path not in settings and path in usual}
     mine = change(base, known | settings | moved | alone)
     start = mine.training.start
     begun = {} if start == SCRATCH else {start: ledger.network(config.tracking.uri, start)}

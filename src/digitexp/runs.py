@@ -240,7 +240,7 @@ def _reached(target: float | None, accuracies: Sequence[float], ends: Sequence[f
 def _registered_metrics(config: Config, name: str, predicted: Predictions) -> dict[str, float]:
     measured = {}
     for metric in config.evaluation.metrics:
-        measure = registry.METRICS[metric].build
-        if measure is not None:
-            measured[f"{name}/{metric}"] = float(measure(predicted.labels, predicted.probabilities))
+        entry = registry.METRICS[metric]
+        if entry.build is not None:
+            measured[f"{name}/{metric}"] = float(entry.call(predicted.labels, predicted.probabilities))
     return measured

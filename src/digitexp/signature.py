@@ -1,9 +1,10 @@
 """Law 3: what a run is, as a short hash, so that no finished run is ever trained again.
 
-In the hash is everything that can change a number of the run, and nothing else: the settings of the run itself with
-those of absent layers removed, the bytes of its data files, the text of functions that the user registered, the recipe
-in the code, and the minor versions of Keras and TensorFlow. Where the files lie, what the sweep is called and how it is
-executed are outside.
+In the hash is what decides the numbers of the run: its settings with those of absent layers removed, the bytes of its
+data files, the text of functions that the user registered, the recipe in the code, and the minor versions of Keras and
+TensorFlow. Where the files lie, what the sweep is called and how it is executed are outside. So are the versions of other
+libraries, which are recorded beside a run: those of Keras and TensorFlow are in the hash of a baseline, which scikit-learn
+fits, and scikit-learn's is not.
 """
 
 import hashlib
@@ -54,6 +55,8 @@ def question(config: Config, sources: Mapping[str, str], varied: Sequence[str] =
         asked["factor"] = search.factor
     elif search.method in PROPOSED:
         asked["trials"] = search.trials
+    if search.method in PROPOSED:
+        asked["order"] = list(search.space)  # what is proposed depends on it
     if varied:
         asked["varied"] = list(varied)
     return _hash(asked | {"reference": signature(config, sources)})

@@ -6,8 +6,8 @@ not hold is not in it. `points` lists those of grid, one_at_a_time and zip; the 
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from digitexp.config import SWEPT, change, convert, flatten, plain, type_name, type_of
@@ -56,6 +56,13 @@ class Parameter:
         """Its values, or the two ends of a range."""
         return (self.values.low, self.values.high) if isinstance(self.values, Range) else self.values
 
+    @property
+    def whole(self) -> "Parameter":
+        """A range of whole numbers without a step has one of 1; every other parameter is as it is."""
+        if not isinstance(self.values, Range) or self.values.step is not None or self.type is not int:
+            return self
+        return replace(self, values=Range(self.values.low, self.values.high, 1))
+
     def listed(self) -> list[Any]:
         """Its values one by one; SpaceError for a range without a step."""
         if not isinstance(self.values, Range):
@@ -91,11 +98,15 @@ def points(config: Config, parameters: Sequence[Parameter]) -> list[Point] | Non
     expand = {"grid": _grid, "one_at_a_time": _one_at_a_time, "zip": _zip}.get(config.search.method)
     if expand is None:
         return None
-    found: list[Point] = []
-    for point in expand(config, parameters):
-        if point not in found:
-            found.append(point)
-    return found
+    return list(_distinct(expand(config, parameters)))
+
+
+def count(config: Config, parameters: Sequence[Parameter], most: int) -> int:
+    """How many different points there are, counted up to `most`: a range of numbers without a step has more than any."""
+    whole = [parameter.whole for parameter in parameters]
+    if any(isinstance(parameter.values, Range) and parameter.values.step is None for parameter in whole):
+        return most
+    return sum(1 for _ in itertools.islice(_distinct(_grid(config, whole)), most))
 
 
 def apply(config: Config, point: Mapping[str, Any]) -> Config:
@@ -103,17 +114,22 @@ def apply(config: Config, point: Mapping[str, Any]) -> Config:
     return change(config, point) if point else config
 
 
+def _distinct(points: Iterable[Point]) -> Iterator[Point]:
+    found: list[Point] = []
+    for point in points:
+        if point not in found:
+            found.append(point)
+            yield point
+
+
 def _grid(config: Config, parameters: Sequence[Parameter]) -> Iterator[Point]:
-    partial: list[Point] = [{}]
-    for parameter in parameters:
-        partial = [
-            extended
-            for point in partial
-            for extended in (
-                [point | {parameter.path: value} for value in parameter.listed()] if parameter.active(point) else [point]
-            )
-        ]
-    return iter(partial)
+    if not parameters:
+        yield {}
+        return
+    *others, last = parameters
+    values = last.listed()
+    for point in _grid(config, others):
+        yield from [point | {last.path: value} for value in values] if last.active(point) else [point]
 
 
 def _one_at_a_time(config: Config, parameters: Sequence[Parameter]) -> Iterator[Point]:
@@ -226,7 +242,7 @@ def _conditions(at: str, when: Any, earlier: Sequence[Parameter]) -> dict[str, t
             raise SpaceError(f"{at}: when names {path!r}; {declared}.")
         allowed = values if isinstance(values, list) else [values]
         parent = known[path].values
-        if isinstance(parent, Range) or not set(allowed) <= set(parent):
+        if isinstance(parent, Range) or any(value not in parent for value in allowed):
             shown = "a range" if isinstance(parent, Range) else list(parent)
             raise SpaceError(f"{at}: when {path!r} is one of {allowed}, but that setting takes {shown}.")
         conditions[path] = tuple(value for value in parent if value in allowed)  # 0 as the 0.0 that the parent takes

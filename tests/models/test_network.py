@@ -11,7 +11,9 @@ from digitexp import registry
 from digitexp.compose import compose
 from digitexp.config import change
 from digitexp.models import network
+from digitexp.models.layers import layers
 from digitexp.signature import signature
+from digitexp.training import engines
 
 SHARED = {"name", "use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor"}
 LEFT_OUT = {"exclude_layers", "exclude_embeddings", "muon_a", "muon_b", "muon_c", "rms_rate"}
@@ -74,6 +76,24 @@ def test_a_network_trained_in_bfloat16_is_saved_for_any_processor(tmp_path: Path
     assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
     assert loaded.predict(images, verbose=0) == pytest.approx(model.predict(images, verbose=0), abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["Dense", "Cnn"])
+def test_a_users_network_with_our_settings_is_the_users(kind, tmp_path, monkeypatch):
+    file = tmp_path / "own.py"
+    file.write_text(
+        f"import digitexp, keras\nfrom digitexp.settings import {kind}\n\n"
+        f"@digitexp.register('network', settings={kind})\n"
+        "def own(settings, inputs, classes):\n"
+        "    return keras.layers.Dense(classes, 'softmax')(keras.layers.Flatten(name='mine')(inputs))\n"
+    )
+    monkeypatch.setattr(engines, "has_bfloat16_units", lambda: True)
+    words = [f"extensions=[{file}]", f"model={kind.lower()}", "model.kind=own", "training.engine=lanes"]
+    config = engines.resolve(compose(words))
+    assert (config.training.engine, config.training.precision) == ("keras", "float32")
+    assert layers(config) is None
+    assert "mine" in [layer.name for layer in network.build(config).layers]
+    del registry.NETWORKS["own"]
 
 
 def test_a_users_network(tmp_path):

@@ -76,6 +76,11 @@ def test_the_command_writes_a_page_and_says_what_stands_out(slipped):
     assert {file.name for file in folder.iterdir()} == {"drawn", "looks", "mlruns"}
 
 
+def test_a_look_at_kaggles_images_says_what_to_type():
+    command = experiment._explore_command(compose(["data=kaggle", "data.path=folder"]))
+    assert command == "python -m digitexp explore data=kaggle data.path=folder"
+
+
 def test_the_page_stands_alone(slipped):
     page = (slipped[0] / "looks" / "digits-drawn" / "index.html").read_text()
     assert not re.search(r"<script|<link|@import|url\(", page)

@@ -250,8 +250,29 @@ def test_hyperband_ends_when_all_fails():
     assert len(search("hyperband", parameters, None, lambda batch: [None] * len(batch), epochs=9)) >= 9
 
 
-def test_a_space_that_is_too_small_for_hyperband_is_refused():
-    with pytest.raises(SpaceError, match=r"has 2 points, but Hyperband begins with \d+ different ones .* search\.method=grid"):
-        plan(change(REFERENCE, {"search.space": {"optimizer.name": ["adam", "sgd"]}, "search.method": "hyperband"}))
+@pytest.mark.parametrize(
+    ("points", "content"),
+    [
+        (2, {"optimizer.name": ["adam", "sgd"]}),
+        (7, {"training.batch_size": {"min": 16, "max": 112, "step": 16}}),
+        (21, {"model.layer_1.units": {"min": 10, "max": 30, "log": True}}),
+        (10, {
+            "optimizer.name": ["adam", "nadam", "sgd", "adamax", "rmsprop", "adagrad", "adadelta", "ftrl"],
+            "optimizer.momentum": {"values": [0.0, 0.5, 0.9], "when": {"optimizer.name": ["sgd"]}},
+        }),
+    ],
+)  # fmt: skip
+def test_a_space_that_is_too_small_for_hyperband_is_refused(points, content):
+    with pytest.raises(SpaceError, match=rf"has {points} points, but Hyperband begins with 22 different .*search\.method=grid"):
+        plan(change(REFERENCE, {"search.space": content, "search.method": "hyperband"}))
+
+
+@pytest.mark.parametrize("values", [{"min": 16, "max": 37, "step": 1}, {"min": 16, "max": 37}])
+def test_a_space_that_is_just_large_enough_for_hyperband(values):
+    space = {"training.batch_size": values}
+    assert plan(change(REFERENCE, {"search.space": space, "search.method": "hyperband"})).points is None
+
+
+def test_hyperband_varies_the_epochs_itself():
     with pytest.raises(SpaceError, match=r"Hyperband varies how long a trial is trained"):
         space({"training.epochs": [1, 2]}, "hyperband")

@@ -44,9 +44,10 @@ def layers(config: Config) -> list[LayerSpec] | None:
     Raises ConfigError when an image has no pixels left for a convolution or a pooling.
     """
     classes = len(config.data.classes)
-    if isinstance(config.model, Dense):
+    # By its name: a user's network may have the settings of ours.
+    if config.model.kind == "dense":
         return list(_dense(config.model, classes))
-    if isinstance(config.model, Cnn):
+    if config.model.kind == "cnn":
         return list(_cnn(config.model, classes))
     return None
 

@@ -39,9 +39,7 @@ def build(config: Config) -> keras.Model:
     specs = layers(config)
     if specs is None:
         keras.utils.set_random_seed(config.seed)  # a user's layers draw their weights from Keras' global state
-        entry = registry.NETWORKS[config.model.kind]
-        assert entry.build is not None
-        outputs = entry.build(config.model, scaled, len(config.data.classes))
+        outputs = registry.NETWORKS[config.model.kind].call(config.model, scaled, len(config.data.classes))
     else:
         outputs = scaled if specs[0].kind == "flatten" else keras.layers.Reshape((28, 28, 1), name="channel")(scaled)
         for spec, seed in zip(specs, _seeds(config.seed, len(specs)), strict=True):
@@ -75,7 +73,8 @@ def begin(config: Config, model: keras.Model) -> None:
 def optimizer(config: Config) -> keras.optimizers.Optimizer:
     """The configured optimizer; settings that are null have Keras' defaults."""
     entry = registry.OPTIMIZERS[config.optimizer.name]
-    chosen: keras.optimizers.Optimizer = (entry.build or _OPTIMIZERS[entry.name])(**config.optimizer.settings)
+    make = entry.call if entry.build else _OPTIMIZERS[entry.name]
+    chosen: keras.optimizers.Optimizer = make(**config.optimizer.settings)
     if config.training.ema is not None:
         chosen.use_ema, chosen.ema_momentum = True, config.training.ema
     return chosen

@@ -74,6 +74,6 @@ def show_difference(difference: Mapping[str, tuple[Any, Any]]) -> None:
     for path, (before, now) in difference.items():
         about.add_row("changed", f"{path}: {escape(as_text(before))} -> {escape(as_text(now))}")
     if not difference:
-        about.add_row("changed", "the bytes of the data, or the version of Keras or TensorFlow")
+        about.add_row("changed", "the order of the space, the bytes of the data, or the version of Keras or TensorFlow")
     console.print(about)
     console.print()

@@ -10,7 +10,7 @@ from pathlib import Path
 from digitexp import registry
 from digitexp.config import change
 from digitexp.data.sets import size
-from digitexp.settings import FLOAT32, MIXED, Cnn, Config, Dense
+from digitexp.settings import FLOAT32, MIXED, Config
 
 # Images times epochs from which a dense network is worth the 3 to 5 seconds in which XLA compiles its program.
 WORTH_COMPILING = 300_000
@@ -24,7 +24,7 @@ def resolve(config: Config) -> Config:
     training = config.training
     precision = training.precision
     if precision == "auto":
-        precision = MIXED if isinstance(config.model, Cnn) and has_bfloat16_units() else FLOAT32
+        precision = MIXED if config.model.kind == "cnn" and has_bfloat16_units() else FLOAT32
     if (training.engine, training.precision) != ("keras", precision):
         config = change(config, {"training.engine": _engine(config), "training.precision": precision})
     return config
@@ -49,7 +49,7 @@ def has_bfloat16_units() -> bool:
 def supported(config: Config) -> bool:
     """Whether `config` can be a lane: a dense network with Keras' losses and the optimizers that lanes know."""
     return (
-        isinstance(config.model, Dense)
+        config.model.kind == "dense"
         and config.optimizer.name in OPTIMIZERS
         and registry.LOSSES[config.loss].build is None
         and config.loss not in registry.OF_WHOLE_BATCH

@@ -51,16 +51,21 @@ class State:
 
 @contextmanager
 def as_ours() -> Iterator[None]:
-    """Errors of TensorFlow, and a lack of memory, as errors of ours."""
+    """Errors of TensorFlow, of what it traces (such as a user's loss), and a lack of memory, as errors of ours."""
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise OutOfMemoryError(f"there is not enough memory: {_first_line(error)}") from error
     except tf.errors.OpError as error:
         raise TrainingError(f"TensorFlow says: {_first_line(error)}") from error
+    except Exception as error:
+        blocks = str(error).split("\n\n", 2)
+        if blocks[0] != "in user code:":  # what AutoGraph tells begins so; then come the lines of code, and the error itself
+            raise
+        raise TrainingError(_first_line(blocks[-1])) from error
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: Exception | str) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
