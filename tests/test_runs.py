@@ -173,10 +173,11 @@ def test_a_mistake_in_a_function_of_ones_own_fails_the_run_and_no_more(tmp_path,
 @pytest.mark.parametrize(
     ("kind", "choice"),
     [
-        ("metric", "evaluation.metrics=[own]"),
-        ("loss", "loss=own"),
-        ("optimizer", "optimizer.name=own"),
-        ("network", "model.kind=own"),
+        ("metric", ["evaluation.metrics=[own]"]),
+        ("loss", ["loss=own"]),
+        ("loss", ["model=baseline", "loss=own"]),
+        ("optimizer", ["optimizer.name=own"]),
+        ("network", ["model.kind=own"]),
     ],
 )
 def test_an_error_of_ones_own_fails_the_run_and_no_more(kind, choice, tmp_path, monkeypatch):
@@ -187,8 +188,9 @@ def test_an_error_of_ones_own_fails_the_run_and_no_more(kind, choice, tmp_path, 
         raise OwnError("not today")
 
     monkeypatch.setitem(registry.KINDS[kind], "own", registry.Entry("own", build=fails, schema=Dense))
-    outcomes, _ = train([compose([*SMALL, choice])], tmp_path)
-    told = "OwnError: not today" if kind == "loss" else "own, which you registered: OwnError('not today')"
+    small = [word for word in SMALL if not (choice[0] == "model=baseline" and word.startswith("model"))]
+    outcomes, _ = train([compose([*small, *choice])], tmp_path)
+    told = "OwnError: not today" if choice == ["loss=own"] else "own, which you registered: OwnError('not today')"
     assert outcomes[0].message == told
 
 

@@ -201,8 +201,10 @@ def _baseline(config: Config, sets: Mapping[str, Digits]) -> Result:
     started = time.perf_counter()
     predictions = _predictions(config, sets, baselines.fit(config.model, sets["train"], config.seed))
     metrics = {"seconds": time.perf_counter() - started, "epochs": 0.0}
+    entry = registry.LOSSES[config.loss]
+    loss = entry.call if entry.build else network.loss(config)
     for name, predicted in predictions.items():
-        metrics |= training.measure(network.loss(config), name, predicted.labels, predicted.probabilities)
+        metrics |= training.measure(loss, name, predicted.labels, predicted.probabilities)
         metrics |= _scores(config, name, predicted)
     return Result(metrics, {}, predictions, [], {}, *_about(sets, predictions), list(config.data.classes), None)
 

@@ -28,14 +28,16 @@ class Range:
     step: float | None = None
     log: bool = False
 
+    def __len__(self) -> int:
+        """How many numbers it has. Needs a step."""
+        assert self.step is not None
+        steps = math.log(self.high / self.low, self.step) if self.log else (self.high - self.low) / self.step
+        return math.floor(steps + 1e-9) + 1
+
     def values(self) -> list[float]:
         """Every number of the range. Needs a step."""
         assert self.step is not None
-        if self.log:
-            count = math.floor(math.log(self.high / self.low, self.step) + 1e-9)
-            return [self.low * self.step**index for index in range(count + 1)]
-        count = math.floor((self.high - self.low) / self.step + 1e-9)
-        return [self.low + index * self.step for index in range(count + 1)]
+        return [self.low * self.step**index if self.log else self.low + index * self.step for index in range(len(self))]
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ def points(config: Config, parameters: Sequence[Parameter]) -> list[Point] | Non
 def count(config: Config, parameters: Sequence[Parameter], most: int) -> int:
     """How many different points there are, counted up to `most`: a range of numbers without a step has more than any."""
     whole = [parameter.whole for parameter in parameters]
-    if any(isinstance(parameter.values, Range) and parameter.values.step is None for parameter in whole):
+    ranges = [parameter.values for parameter in whole if isinstance(parameter.values, Range)]
+    if any(found.step is None or (not found.log and len(found) >= most) for found in ranges):  # too long to list
         return most
     return sum(1 for _ in itertools.islice(_distinct(_grid(config, whole)), most))
 

@@ -270,7 +270,8 @@ def test_the_next_drawing_may_be_begun_before_the_label_is_answered(visit, serve
     page, store, held = visit(), server[1], []
     draw(page, 1, 1)
     page.route("**/api/labels", lambda route: held.append(route), times=1)
-    page.keyboard.press("1")
+    with page.expect_request("**/api/labels"):
+        page.keyboard.press("1")
     stroke(page, 0.5)
     page.mouse.up()
     page.keyboard.press("Enter")  # waits for its turn,
@@ -300,17 +301,29 @@ def test_what_is_cleared_before_it_was_read_is_stored(visit, server):
     until(lambda: len(store.drawings(mine)) == 2, "the drawing of the sitting before is not there")
 
 
-def test_a_label_without_an_answer_survives_a_reload(visit, server):
+@pytest.mark.parametrize("arrives", [False, True])
+@pytest.mark.parametrize(("keys", "labels"), [(["1"], ["1"]), (["1", "Control+z", "2"], ["2"]), (["1", "Control+z"], [None])])
+def test_a_label_without_an_answer_survives_a_reload(visit, server, arrives, keys, labels):
     page, store = visit(), server[1]
     draw(page, 1, 1)
-    page.route("**/api/labels", lambda route: route.abort())
-    page.keyboard.press("1")
+
+    def unanswered(route):
+        if arrives:
+            route.fetch()
+        route.abort()
+
+    page.route("**/api/labels", unanswered)
+    for key in keys:
+        page.keyboard.press(key)
     expect(page.locator("#note")).to_contain_text("does not answer; your drawing is kept here")
     mine = store.sitting(sitting(page))
+    page.goto("about:blank")  # before the server answers again
     page.unroute("**/api/labels")
-    page.reload()
-    expect(page.locator("#accuracy")).to_contain_text(" of 1:")
-    assert [drawing.label for drawing in store.drawings(mine)] == ["1"]
+    page.goto(server[0])
+    expect(page.locator("#keys button")).to_have_count(10)
+    until(lambda: [drawing.label for drawing in store.drawings(mine)] == labels, "the label is not what was said last")
+    expect(page.locator("#accuracy")).to_contain_text(" of 1:" if labels[0] else "No drawing yet")
+    expect(page.locator("#answer")).to_have_text("" if labels[0] else re.compile(r"\d"))
 
 
 def test_a_sitting_goes_on_only_under_the_settings_of_its_server(visit, server):

@@ -44,6 +44,7 @@ def test_probabilities_are_what_keras_predicts(network):
         ("models:/digitexp.single/7", r"has no such version; it has @best, /1\."),
         ("models:/digitexp.single", r"is no address of a network; allowed are models:/NAME@ALIAS, models:/NAME/VERSION"),
         ("models:/", r"is no address"),
+        ("models:/it's@best", r"is no address"),
         ("models:/../../etc/passwd", r"is no address"),
         ("nowhere.keras", r"nowhere\.keras: no such file; allowed are models:/NAME@ALIAS"),
     ],

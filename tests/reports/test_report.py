@@ -359,6 +359,19 @@ def test_which_images_were_recognised_is_kept_in_a_bit_each(case, tmp_path):
         assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "hits.npz").read_bytes()
 
 
+def test_hits_are_taken_for_runs_that_lack_them_and_came_to_the_same(tmp_path):
+    """The same run, trained elsewhere, may read other images."""
+    runs = [run_of(trial, 1, share(190 - trial)) for trial in (0, 1, 2)]
+    portable.write_hits(sweep_of([replace(run, signature=str(trial)) for trial, run in enumerate(runs)]), tmp_path / "hits.npz")
+    bare = [replace(run, signature=str(trial), labels={}, read={}) for trial, run in enumerate(runs)]
+    elsewhere = replace(bare[1], metrics={**bare[1].metrics, "val/accuracy": 0.5})
+    own = replace(bare[2], hits={"val": share(1)})
+    first, second, third = portable.with_hits([bare[0], elsewhere, own], tmp_path / "hits.npz")
+    assert (sorted(first.hits), sorted(second.hits), third.hits) == (["test", "val"], ["test"], own.hits)
+    (tmp_path / "hits.npz").write_text("broken")
+    assert portable.with_hits([own], tmp_path / "hits.npz") == [own]
+
+
 def test_runs_that_met_other_sets_keep_their_own_hits(tmp_path):
     """One that was scored on fewer images, and one whose hits are not known."""
     few = run_of(1, 1, share(3, 5))

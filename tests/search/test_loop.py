@@ -267,7 +267,7 @@ def test_a_space_that_is_too_small_for_hyperband_is_refused(points, content):
         plan(change(REFERENCE, {"search.space": content, "search.method": "hyperband"}))
 
 
-@pytest.mark.parametrize("values", [{"min": 16, "max": 37, "step": 1}, {"min": 16, "max": 37}])
+@pytest.mark.parametrize("values", [{"min": 16, "max": 37, "step": 1}, {"min": 16, "max": 37}, {"min": 1, "max": 2**31 - 1}])
 def test_a_space_that_is_just_large_enough_for_hyperband(values):
     space = {"training.batch_size": values}
     assert plan(change(REFERENCE, {"search.space": space, "search.method": "hyperband"})).points is None

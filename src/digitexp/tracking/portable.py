@@ -133,14 +133,16 @@ def _run(row: Mapping[str, str]) -> RunRecord:
 
 
 def with_hits(runs: Sequence[RunRecord], file: Path) -> Sequence[RunRecord]:
-    """The same runs with what `write_hits` kept of them in `file`, if it is there. Raises DataError."""
-    if not file.exists():
+    """The same runs, those of which it is not known with what `write_hits` kept of them in `file`. Raises DataError."""
+    lacking = {run.signature for run in runs if run.metrics and not run.recognised}
+    if not lacking or not file.exists():
         return runs
     try:
         with np.load(file) as stored:
             packed = {name: stored[name] for name in stored.files}
         place = {str(signature): row for row, signature in enumerate(packed.pop(_SIGNATURES))}
-        return [replace(run, hits=_unpacked(run, packed, place[run.signature])) if run.signature in place else run
+        found = lacking & place.keys()
+        return [replace(run, hits=_unpacked(run, packed, place[run.signature])) if run.signature in found else run
                 for run in runs]  # fmt: skip
     except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise DataError(f"{file}: cannot be read: {error}; allowed is a {HITS} that digitexp report wrote; without it, "
@@ -148,8 +150,11 @@ def with_hits(runs: Sequence[RunRecord], file: Path) -> Sequence[RunRecord]:
 
 
 def _unpacked(run: RunRecord, packed: Mapping[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
-    return {part: np.unpackbits(bits[row], count=run.images[part]).astype(bool)
-            for part, bits in packed.items() if f"{part}/accuracy" in run.metrics}  # fmt: skip
+    """By set; not of a set on which a run of the same signature, trained elsewhere, came to another accuracy."""
+    known = {part: np.unpackbits(bits[row], count=run.images[part]).astype(bool)
+             for part, bits in packed.items() if f"{part}/accuracy" in run.metrics}  # fmt: skip
+    return {part: hits for part, hits in known.items()
+            if np.isclose(hits.mean(), run.metrics[f"{part}/accuracy"], atol=1e-6)}  # fmt: skip
 
 
 def _kind(column: str) -> str:

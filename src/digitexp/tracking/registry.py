@@ -122,7 +122,7 @@ def _version(store: Store, address: str) -> Any:
     name, alias, label = address.removeprefix("models:/").partition("@")
     if not alias:
         name, _, label = name.rpartition("/")
-    if not address.startswith("models:/") or not name or not label or (not alias and not label.isdecimal()):
+    if not address.startswith("models:/") or not name or "'" in name or not label or (not alias and not label.isdecimal()):
         raise TrackingError(f"{address}: is no address of a network; allowed are models:/NAME@ALIAS, models:/NAME/VERSION.")
     known = store.client.search_registered_models(f"name = '{name}'")
     if not known:

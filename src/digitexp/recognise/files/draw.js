@@ -61,7 +61,7 @@ function send(mine = drawing) {
   mine.sent = version;
   const body = {sitting: mine.sitting, drawing: mine.id, size: unit, strokes: mine.strokes};
   mine.pending = inTurn(() => insist("drawings", body)).then((reading) => {
-    if (mine.version === version) mine.reading = reading;
+    if (mine.version === version) mine.reading = {...reading, version};
     if (mine === drawing && mine.version === version) showReading();
     return reading;
   }, (error) => {
@@ -74,33 +74,45 @@ function send(mine = drawing) {
   return mine.pending;
 }
 
-// Store a drawing that leaves the canvas, and its label where there is one: null is what the network reads. Until both are
-// answered, a page that is loaded again asks again.
-async function leave(mine, label) {
-  const {sitting, id, strokes} = mine;
-  keep(id, {sitting, strokes, label});
+// Store a drawing that leaves the canvas, and its label where there is one: null is what the network reads.
+function leave(mine, label) {
+  const {sitting, id, strokes} = mine, asked = {sitting, strokes, label};
   const sent = send(mine);
-  try {
-    return await inTurn(async () => {
-      const reading = await sent;
-      if (label === undefined) return undefined;
-      mine.label = label ?? reading.predictions[0].read_as;
-      return insist("labels", {sitting, drawing: id, label: mine.label});
+  return surely(id, asked, async () => {
+    const reading = await sent.catch((error) => {
+      if (error.status !== 409 || !label) throw error;  // it is stored, with another label
     });
-  } finally {
-    keep(id);
-  }
+    if (label === undefined) return undefined;
+    mine.label = asked.label = label ?? reading.predictions[0].read_as;
+    save();
+    return insist("labels", {sitting, drawing: id, label: mine.label});
+  });
 }
 
-function keep(id, found) {
-  kept[id] = found;
+// Take the label of a drawing back.
+function takeBack({sitting, id}) {
+  return surely(id, {sitting, taken: true}, () => insist("labels", {sitting, drawing: id, label: null}));
+}
+
+// Change what is stored of a drawing that has left the canvas: until it is done, a page that is loaded again does it again.
+async function surely(id, asked, change) {
+  kept[id] = asked;
+  save();
+  const found = await inTurn(change);
+  if (kept[id] === asked) delete kept[id];  // else another change of it is asked for
+  save();
+  return found;
+}
+
+function save() {
   sessionStorage.setItem("kept", JSON.stringify(kept));
 }
 
 // Label what is on the canvas; without a name, as what was asked for, or else as it is read.
 async function label(name) {
   if (active !== null || !drawing.strokes.length || !state) return;
-  name ??= state.prompt;
+  const said = drawing.reading?.version === drawing.version ? drawing.reading.predictions[0]?.read_as : null;
+  name ??= state.prompt ?? said ?? null;
   if (name === null && state.sitting.blind) {
     say("Press the key of what you drew: neither network shows what it reads.");
     return;
@@ -150,10 +162,9 @@ async function undo() {
   if (!last) return;
   const mine = drawing = last;  // at once: what is drawn meanwhile is added to it
   last = null;
-  keep(mine.id);
   show();
   try {
-    const found = await inTurn(() => insist("labels", {sitting: mine.sitting, drawing: mine.id, label: null}));
+    const found = await takeBack(mine);
     say(`Taken back: it is no longer kept as ${mine.label}.`);
     showReading();
     await update(found);
@@ -500,8 +511,8 @@ function settings() {
 async function open() {
   desk = await insist("desk");
   makeKeys();
-  const left = Object.entries(kept).filter(([, found]) => found);
-  await Promise.allSettled(left.map(([id, {label, ...mine}]) => leave({...empty(), ...mine, id}, label)));
+  await Promise.allSettled(Object.entries(kept).map(([id, {label, taken, ...mine}]) =>
+    taken ? takeBack({...mine, id}) : leave({...empty(), ...mine, id}, label)));
   if (sessionStorage.getItem("settings") === settings()) {
     state = await ask(`sittings/${sessionStorage.getItem("sitting")}`).catch(() => undefined);
   }
